@@ -1,0 +1,57 @@
+# Every target does the set-up it needs by itself; nothing but Python >= 3.11 and make is expected.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := serve,cpu,vision,postgres
+# OpenVINO speeds models up where it installs; the hub runs without it.
+OPTIONAL := openvino
+
+# Real media and weights, where they lie beside the checkout; everything works without them.
+ASSETS := $(wildcard ../shared/assets)
+ifneq ($(ASSETS),)
+export AIHUB_MODEL_MIRROR ?= $(abspath $(ASSETS))
+export AIHUB_TEST_MEDIA ?= $(abspath $(ASSETS)/media)
+export AIHUB_TRAINING_DATA ?= $(abspath $(ASSETS)/training)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs clean format
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready ## Make .venv with all that demo, tests and checks need
+
+$(VENV)/.ready: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=...)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (about two minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" 2>&1 | { grep -v '^WARNING: Location' || true; }
+	@set -o pipefail; $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' --group test --group check 2>&1 | { grep -v '^WARNING: Location' || true; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(OPTIONAL)]' >/dev/null 2>&1 || echo "OpenVINO does not install here; ONNX Runtime alone is used"
+	@touch $@
+
+demo: setup ## Watch four simulated cameras being analysed, with alarms
+	@$(BIN)/aihub demo
+
+test: setup ## Run all tests (those that need what is not here say so and skip)
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, types, architecture, sizes
+	$(BIN)/ruff format --check aihub tests tools benchmarks
+	$(BIN)/ruff check aihub tests tools benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/check_sizes.py aihub tools benchmarks
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff format aihub tests tools benchmarks
+	$(BIN)/ruff check --fix aihub tests tools benchmarks
+
+bench: setup ## Measure, and write docs/performance.md
+	$(BIN)/python -m benchmarks.run --out docs/performance.md
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Stages with logic of their own, one file each; importing registers."""

@@ -1,0 +1,197 @@
+"""Results drawn onto pictures: evidence for people, in reports, snapshots and the command line."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from aihub.types import (
+    AlgorithmCard,
+    AnyResult,
+    Codes,
+    Detections,
+    Findings,
+    Image,
+    Observation,
+    Quality,
+    Texts,
+)
+
+Color = tuple[int, int, int]
+Points = Sequence[tuple[float, float]]
+
+PALETTE: tuple[Color, ...] = (
+    (80, 175, 76), (243, 150, 33), (0, 152, 255), (176, 39, 156), (136, 150, 0), (99, 30, 233), (7, 193, 255), (181, 81, 63),
+)  # fmt: skip
+"""BGR, one for each label by its name, so that a person has the same colour everywhere."""
+ALARM: Color = (48, 48, 229)
+ZONE: Color = (255, 200, 0)
+WHITE: Color = (255, 255, 255)
+BLACK: Color = (0, 0, 0)
+WHOLE = {(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)}
+SHADE: Color = (40, 40, 40)
+
+
+def draw(
+    image: Image, result: AnyResult, *, zones: Sequence[Points] = (), lines: Sequence[Points] = ()
+) -> Image:
+    """A copy of the picture with the result on it.
+
+    Args:
+        image: `(height, width, 3)` uint8 BGR; not written to.
+        result: what an algorithm gave for this picture.
+        zones: polygons in relative coordinates, shaded.
+        lines: lines in relative coordinates.
+    """
+    canvas = _Canvas(image)
+    for zone in zones:
+        canvas.zone(zone)
+    for line in lines:
+        canvas.line(line)
+    _draw_result(canvas, result)
+    return canvas.image
+
+
+def overlays(card: AlgorithmCard, params: Mapping[str, Any]) -> tuple[list[Points], list[Points]]:
+    """The zones and the lines among an algorithm's parameters, for `draw`; a zone that is the whole picture is left out.
+
+    Args:
+        card: the algorithm's card, which says what is a polygon and what is a line.
+        params: settled parameters (`Algorithm.resolve(...).params`).
+    """
+    kinds = {name: param.type for name, param in card.params.items()}
+    zones = [
+        params[name]
+        for name, kind in kinds.items()
+        if kind == "polygon" and name in params and set(map(tuple, params[name])) != WHOLE
+    ]
+    lines = [params[name] for name, kind in kinds.items() if kind == "line" and name in params]
+    return zones, lines
+
+
+class _Canvas:
+    """A picture being drawn on; strokes and letters grow with it."""
+
+    def __init__(self, image: Image) -> None:
+        self.image: Image = image.copy()
+        self.height, self.width = image.shape[:2]
+        self.stroke = max(1, round(min(self.height, self.width) / 300))
+        self.letter = max(10, round(min(self.height, self.width) / 34))
+
+    def box(self, box: npt.NDArray[Any], color: Color, text: str, *, bold: bool = False) -> None:
+        x1, y1, x2, y2 = (round(float(side)) for side in box)
+        cv2.rectangle(self.image, (x1, y1), (x2, y2), color, self.stroke * (2 if bold else 1), cv2.LINE_AA)
+        if text:
+            self.tag(text, x1, y1, color)
+
+    def quad(self, quad: npt.NDArray[Any], color: Color, text: str) -> None:
+        corners = np.round(quad).astype(np.int32)
+        cv2.polylines(self.image, [corners], True, color, self.stroke, cv2.LINE_AA)
+        if text:
+            self.tag(text, int(corners[:, 0].min()), int(corners[:, 1].min()), color)
+
+    def zone(self, zone: Points) -> None:
+        corners = self._pixels(zone)
+        shaded = self.image.copy()
+        cv2.fillPoly(shaded, [corners], ZONE)
+        cv2.addWeighted(shaded, 0.18, self.image, 0.82, 0, self.image)
+        cv2.polylines(self.image, [corners], True, ZONE, self.stroke, cv2.LINE_AA)
+
+    def line(self, line: Points) -> None:
+        start, end = self._pixels(line).tolist()
+        cv2.line(self.image, start, end, ZONE, self.stroke * 2, cv2.LINE_AA)
+
+    def tag(self, text: str, x: int, y: int, color: Color) -> None:
+        """Text on a plate whose lower left corner is at x, y; moved inside the picture."""
+        width, height = _text_size(text, self.letter)
+        pad = max(2, self.letter // 5)
+        left = min(max(x, 0), max(self.width - width - 2 * pad, 0))
+        bottom = min(max(y, height + 2 * pad), self.height - 1)
+        cv2.rectangle(
+            self.image, (left, bottom - height - 2 * pad), (left + width + 2 * pad, bottom), color, cv2.FILLED
+        )
+        _put_text(self.image, text, (left + pad, bottom - pad), self.letter, _ink(color))
+
+    def _pixels(self, points: Points) -> npt.NDArray[np.int32]:
+        size = np.array([self.width - 1, self.height - 1], np.float64)
+        return np.round(np.asarray(points, np.float64) * size).astype(np.int32)
+
+
+def _draw_result(canvas: _Canvas, result: AnyResult) -> None:
+    if isinstance(result, Findings):
+        _draw_result(canvas, result.found)
+        for observation in result.observations:
+            _draw_observation(canvas, observation)
+        if result.measures and not isinstance(result.found, Quality):
+            canvas.tag("  ".join(f"{name} {value:g}" for name, value in result.measures.items()), 0, 0, SHADE)
+    elif isinstance(result, Detections):
+        _draw_detections(canvas, result)
+    elif isinstance(result, Texts | Codes):
+        for quad, text in zip(result.quads, result.text, strict=True):
+            canvas.quad(quad, PALETTE[0], text if len(text) <= 40 else f"{text[:37]}...")
+    else:
+        words = "  ".join(f"{name} {value:.3g}" for name, value in result.measures.items())
+        canvas.tag(
+            f"{'fault' if result.fault else 'fine'} {result.score:.2f}  {words}",
+            0,
+            0,
+            ALARM if result.fault else SHADE,
+        )
+
+
+def _draw_detections(canvas: _Canvas, found: Detections) -> None:
+    tracks = (
+        [""] * len(found) if found.track_id is None else [f" #{track}" for track in found.track_id.tolist()]
+    )
+    rows = zip(found.xyxy, found.names(), found.confidence.tolist(), tracks, strict=True)
+    for box, name, confidence, track in rows:
+        canvas.box(box, color_of(name), f"{name}{track} {confidence:.2f}")
+    if found.keypoints is not None:
+        for x, y, score in found.keypoints.reshape(-1, 3).tolist():
+            if score > 0:
+                cv2.circle(
+                    canvas.image, (round(x), round(y)), canvas.stroke + 1, WHITE, cv2.FILLED, cv2.LINE_AA
+                )
+
+
+def _draw_observation(canvas: _Canvas, observation: Observation) -> None:
+    if observation.box is not None:
+        size = np.array([canvas.width, canvas.height] * 2, np.float64)
+        canvas.box(np.asarray(observation.box) * size, ALARM, "", bold=True)
+
+
+def color_of(label: str) -> Color:
+    """The colour of a label: the same in every process."""
+    return PALETTE[zlib.crc32(label.encode()) % len(PALETTE)]
+
+
+def _ink(plate: Color) -> Color:
+    """Black on bright plates, white on dark ones."""
+    blue, green, red = plate
+    return BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else WHITE
+
+
+def _text_size(text: str, letter: int) -> tuple[int, int]:
+    """Width and height of a line of text, pixels."""
+    if hasattr(cv2, "FontFace"):
+        x, _, width, height = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("uni"), letter)
+        return int(x + width), int(max(height, letter))
+    (width, height), _ = cv2.getTextSize(_plain(text), cv2.FONT_HERSHEY_SIMPLEX, letter / 28, 1)
+    return int(width), int(height)
+
+
+def _put_text(image: Image, text: str, place: tuple[int, int], letter: int, ink: Color) -> None:
+    if hasattr(cv2, "FontFace"):  # OpenCV 5 brings a font that has Chinese
+        cv2.putText(image, text, place, ink, cv2.FontFace("uni"), letter)
+    else:
+        cv2.putText(image, _plain(text), place, cv2.FONT_HERSHEY_SIMPLEX, letter / 28, ink, 1, cv2.LINE_AA)
+
+
+def _plain(text: str) -> str:
+    """OpenCV 4 writes ASCII only."""
+    return text.encode("ascii", "replace").decode()

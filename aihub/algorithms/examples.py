@@ -1,0 +1,103 @@
+"""The frames of a card's example, by its `media`:
+
+images/...          a picture of the real test media
+video/...           a clip of the real test media, read at the example's rate
+still:images/...    a real picture held for the example's seconds under sensor noise: what stands still in a clip
+drawn:NAME          a picture or clip that the project draws (see `aihub.algorithms.drawn`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from aihub.algorithms.drawn import drawing, with_noise
+from aihub.errors import ImageDecodeError
+from aihub.types import Example, Frame, Image
+
+EPOCH = 1_767_225_600.0
+"""Frame time of the first frame of an example: 2026-01-01, so that examples are the same on every day."""
+
+DRAWN, STILL = "drawn:", "still:"
+CLIPS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".ts"})
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What an example shows.
+
+    Attributes:
+        clip: frames that follow each other, or a single picture.
+        frames: the frames; `monotonic` is seconds since the first.
+    """
+
+    clip: bool
+    frames: Iterator[Frame]
+
+
+def footage(example: Example, media: Path | None) -> Footage | None:
+    """Open an example's media.
+
+    Args:
+        example: from a card.
+        media: folder of the real test media, None when it is not on this machine.
+
+    Returns:
+        None when the media is not here.
+
+    Raises:
+        DrawingNotFoundError: the card names a drawing that nobody drew.
+        ImageDecodeError: the file is here but cannot be read; raised while reading in the case of a clip.
+    """
+    if example.media.startswith(DRAWN):
+        drawn = drawing(example.media.removeprefix(DRAWN))
+        return Footage(drawn.clip, _timed(drawn.frames(example.fps, example.seconds), example))
+    path = media / example.media.removeprefix(STILL) if media is not None else None
+    if path is None or not path.is_file():
+        return None
+    if path.suffix.lower() in CLIPS:
+        return Footage(True, _timed(_read_clip(path, example), example))
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ImageDecodeError(f"{example.media} cannot be read")
+    picture = np.asarray(image, np.uint8)
+    if example.media.startswith(STILL):
+        moments = (index / example.fps for index in range(round(example.fps * example.seconds)))
+        return Footage(True, _timed((with_noise(picture, moment) for moment in moments), example))
+    return Footage(False, _timed(iter([picture]), example))
+
+
+def is_synthetic(media: str) -> bool:
+    """Whether what is shown was drawn, or holds a picture still that was no clip."""
+    return media.startswith((DRAWN, STILL))
+
+
+def _timed(images: Iterator[Image], example: Example) -> Iterator[Frame]:
+    for seq, image in zip(count(), images):
+        moment = seq / example.fps
+        yield Frame(image, example.media, seq, EPOCH + moment, moment)
+
+
+def _read_clip(path: Path, example: Example) -> Iterator[Image]:
+    """Frames of a file at the example's rate: for each moment the first frame at or after it."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        if not capture.isOpened() or fps <= 0:
+            raise ImageDecodeError(f"{example.media} cannot be read")
+        wanted = 0
+        for index in count():
+            if index / fps >= example.seconds or not capture.grab():
+                return
+            if index / fps + 1e-6 >= wanted / example.fps:
+                wanted += 1
+                ok, image = capture.retrieve()
+                if ok:
+                    yield np.asarray(image, np.uint8)
+    finally:
+        capture.release()

@@ -1,0 +1,1 @@
+"""Simulated cameras, footage, and benchmark suites."""

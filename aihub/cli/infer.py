@@ -1,0 +1,134 @@
+"""`aihub infer`: one algorithm on files, in this process, without a hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import typer
+
+from aihub.algorithms.drawing import draw
+from aihub.algorithms.inference import infer as run_inference
+from aihub.cli.local import output_folder, quiet_settings
+from aihub.cli.output import JsonFlag, print_json, print_table, say
+from aihub.cli.values import parse_params
+from aihub.errors import ImageDecodeError, InputError, UnsupportedTypeError
+from aihub.serve.pictures import decode_picture
+from aihub.serve.runtime import Runtime
+from aihub.settings import Settings
+from aihub.types import AnyResult, Codes, Detections, Findings, Frame, Texts
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def infer(
+    algorithm: Annotated[
+        str, typer.Argument(metavar="ALGORITHM", help="Id of an algorithm (see `aihub algorithms list`).")
+    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pictures: JPEG, PNG, WebP or BMP.")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; JSON or plain text. Repeat."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to draw the results on the pictures.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run one algorithm on pictures, here, without a hub.
+
+    With --json: one object for one picture, a list of them for several.
+    """
+    here = quiet_settings()
+    params = parse_params(param)
+    with Runtime(here, kind="cli") as runtime:
+        chosen = runtime.registry.get(algorithm)
+        frames = [_read(file, here) for file in files]
+        for model in chosen.models():
+            runtime.store.path(
+                runtime.store.resolve(model)
+            )  # what is missing is told of once, with its remedy
+        folder = output_folder(out) if out else None
+        results = run_inference(chosen, frames, params, runtime.predictor, timeout_s=here.infer_timeout_s)
+    drawn = [
+        None if folder is None else _draw(folder / f"{name}.{algorithm}.jpg", frame, result)
+        for name, frame, result in zip(_names(files), frames, results, strict=True)
+    ]
+    if json:
+        rows = [
+            {"file": str(file), **result.to_json(), **({"drawn": str(picture)} if picture else {})}
+            for file, result, picture in zip(files, results, drawn, strict=True)
+        ]
+        print_json(rows if len(rows) > 1 else rows[0])
+        return
+    for file, result, picture in zip(files, results, drawn, strict=True):
+        say((str(file), "bold"))
+        _show(result)
+        if picture:
+            say(f"  drawn: {picture}")
+
+
+def _read(file: Path, here: Settings) -> Frame:
+    if not file.is_file():
+        raise InputError(f"no such file: {file}", field="files")
+    try:
+        return decode_picture(
+            file.read_bytes(),
+            max_bytes=here.max_image_bytes,
+            max_pixels=here.max_image_pixels,
+            source=file.name,
+        )
+    except InputError as error:
+        # The hints are for whoever sends bytes to a hub; here somebody names files.
+        unread = isinstance(error, ImageDecodeError | UnsupportedTypeError)
+        hint = "pictures are JPEG, PNG, WebP or BMP" if unread else error.hint
+        raise type(error)(f"{file}: {error.message}", hint=hint, field="files") from error
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Names without endings, numbered where two files share one."""
+    stems = [file.stem for file in files]
+    return stems if len(set(stems)) == len(stems) else [f"{i}-{stem}" for i, stem in enumerate(stems, 1)]
+
+
+def _draw(path: Path, frame: Frame, result: AnyResult) -> Path:
+    if not cv2.imwrite(str(path), draw(frame.image, result)):
+        raise InputError(f"{path} cannot be written", field="out")
+    return path
+
+
+def _show(result: AnyResult) -> None:
+    if isinstance(result, Findings):
+        _show(result.found)
+        for observation in result.observations:
+            say(
+                "  ",
+                ("alarm", "red"),
+                f" {observation.label} {observation.confidence:.2f} ({observation.key})",
+            )
+        for name, value in result.measures.items():
+            if name != "score":  # it stands by the verdict
+                say(f"  {name}: {value:g}")
+    elif not len(result) and isinstance(result, Detections | Texts | Codes):
+        say("  nothing found")
+    elif isinstance(result, Detections):
+        rows = result.to_json()["detections"]
+        print_table(
+            ("  LABEL", "CONFIDENCE", "BOX x1 y1 x2 y2"),
+            ((f"  {r['label']}", f"{r['confidence']:.2f}", " ".join(f"{side:.0f}" for side in r["box"])) for r in rows),
+        )  # fmt: skip
+    elif isinstance(result, Texts):
+        scores = (f"{score:.2f}" for score in result.confidence)
+        print_table(
+            ("  CONFIDENCE", "TEXT"),
+            ((f"  {score}", text) for score, text in zip(scores, result.text, strict=True)),
+            free=("TEXT",),
+        )
+    elif isinstance(result, Codes):
+        print_table(
+            ("  FORMAT", "TEXT"), zip((f"  {name}" for name in result.formats), result.text, strict=True)
+        )
+    else:
+        say("  fault: ", ("yes", "red") if result.fault else "no", f"  (score {result.score:.2f})")

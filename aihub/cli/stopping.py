@@ -1,0 +1,19 @@
+"""Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+
+def stop_on_signals(stop: threading.Event | None = None) -> threading.Event:
+    """An event that is set by SIGINT or SIGTERM. Call it again after Ray has started: Ray takes SIGTERM."""
+    stop = stop or threading.Event()
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return stop

@@ -1,0 +1,1 @@
+"""Raw outputs to detections, one file per family; importing registers."""

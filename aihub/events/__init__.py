@@ -1,0 +1,1 @@
+"""The life of an alarm: lifecycle, evidence, outbox, sinks."""

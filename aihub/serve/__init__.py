@@ -1,0 +1,1 @@
+"""The network face: Ray Serve deployments and the HTTP API."""

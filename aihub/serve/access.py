@@ -1,0 +1,79 @@
+"""What routes ask for: the parts of the app, and a caller who may do what the route does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from aihub.serve.inference import Workers
+from aihub.serve.live import LiveFeed
+from aihub.serve.live_pictures import LivePictures
+from aihub.serve.probe import Probe
+from aihub.serve.security import Caller, Door
+from aihub.serve.services import Services
+from aihub.types.addresses import AddressGuard
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the app made from its services.
+
+    Attributes:
+        services: as handed in.
+        door: checks keys.
+        workers: threads that infer.
+        live: feed of `/v1/events/live`.
+        pictures: newest pictures of streams.
+        cameras: where cameras may be.
+        webhooks: where webhooks may be.
+        probe: whether the hub is ready.
+    """
+
+    services: Services
+    door: Door
+    workers: Workers
+    live: LiveFeed
+    pictures: LivePictures
+    cameras: AddressGuard
+    webhooks: AddressGuard
+    probe: Probe
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves a request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def _parts(request: Request) -> Parts:
+    return parts_of(request)
+
+
+async def _services(request: Request) -> Services:
+    return parts_of(request).services
+
+
+def needs(*scopes: str) -> Any:
+    """A dependency that gives the caller, if its key has one of these scopes (any valid key when none is named)."""
+
+    async def dependency(request: Request) -> Caller:
+        caller: Caller = request.scope["aihub.caller"]
+        if scopes:
+            caller.require(*scopes)
+        return caller
+
+    dependency.scopes = scopes  # type: ignore[attr-defined]  # read for the API's description and by its tests
+    return Depends(dependency)
+
+
+TheParts = Annotated[Parts, Depends(_parts)]
+TheServices = Annotated[Services, Depends(_services)]
+AnyCaller = Annotated[Caller, needs()]
+Watcher = Annotated[Caller, needs("streams")]
+Responder = Annotated[Caller, needs("events")]
+Inferrer = Annotated[Caller, needs("infer")]
+Reader = Annotated[Caller, needs("infer", "streams")]
+Scraper = Annotated[Caller, needs("metrics")]
+Administrator = Annotated[Caller, needs("admin")]

@@ -1,0 +1,260 @@
+"""`/v1/streams`: cameras under analysis."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from fastapi import APIRouter, Body, Header, Query
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
+
+from aihub.errors import AihubError, ParamsError, StreamError
+from aihub.serve.access import Parts, TheParts, TheServices, Watcher
+from aihub.serve.intake import Intake
+from aihub.serve.problems import body_of, documented, invalid_model, status_of
+from aihub.serve.schemas import (
+    Problem,
+    StreamBulkIn,
+    StreamBulkOut,
+    StreamOut,
+    StreamPage,
+    StreamPatch,
+    StreamResult,
+)
+from aihub.serve.services import Services
+from aihub.storage.base import to_cursor
+from aihub.types import StreamSpec, StreamState, StreamStatus
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"], responses=documented())
+
+SNAPSHOT_TIMEOUT_S = 5.0
+SNAPSHOT_POLL_S = 0.1
+MAX_SCAN = 5000
+"""Streams looked at for one page when states are filtered: statuses are not indexed."""
+
+_EXAMPLE = {
+    "name": "gate 3",
+    "url": "rtsp://user:secret@10.1.2.3:554/Streaming/Channels/101",
+    "tasks": [{"algorithm": "intrusion", "params": {"zone": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]]}}],
+}
+_CREATE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {"$ref": "#/components/schemas/StreamIn"},
+                        {"$ref": "#/components/schemas/StreamBulkIn"},
+                    ]
+                },
+                "examples": {"one": {"value": _EXAMPLE}, "many": {"value": {"streams": [_EXAMPLE]}}},
+            }
+        },
+    }
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "A JPEG.",
+    }
+}
+
+IfMatch = Annotated[str | None, Header(description="Revision that is to be changed; another one gives 409.")]
+
+
+class NoPictureError(StreamError):
+    """The stream has no picture to show now."""
+
+    retryable: ClassVar[bool] = True
+
+
+@router.post(
+    "",
+    operation_id="createStreams",
+    summary="Submit one stream or many",
+    status_code=201,
+    response_model=StreamOut,
+    responses=documented(400, 404, 409)
+    | {
+        207: {
+            "model": StreamBulkOut,
+            "description": "Some of many were refused; also 201 with this body when none was.",
+        }
+    },
+    openapi_extra=_CREATE_BODY,
+)
+async def create_streams(
+    body: Annotated[dict[str, Any], Body()], parts: TheParts, caller: Watcher
+) -> Response:
+    """Store streams; a host takes them up within seconds.
+
+    With `streams` in the body each is judged by itself: the answer has a result for each, in order.
+    """
+    intake = Intake(parts.services.registry, parts.cameras, caller)
+    if "streams" in body:
+        return await _create_many(body, parts.services, intake)
+    spec = await asyncio.to_thread(parts.services.repository.add_stream, await intake.new(body))
+    made = StreamOut.of(spec, _first_status(spec))
+    headers = {"Location": f"/v1/streams/{spec.id}", "ETag": _etag(spec)}
+    return JSONResponse(made.model_dump(mode="json"), 201, headers)
+
+
+async def _create_many(body: Mapping[str, Any], services: Services, intake: Intake) -> Response:
+    try:
+        asked = StreamBulkIn.model_validate(body).streams
+    except ValidationError as error:
+        raise invalid_model(error) from error
+    checked = await intake.many(asked)
+    results = await asyncio.to_thread(
+        lambda: [_store(services, index, found) for index, found in enumerate(checked)]
+    )
+    failed = sum(result.problem is not None for result in results)
+    answer = StreamBulkOut(created=len(results) - failed, failed=failed, results=results)
+    return JSONResponse(answer.model_dump(mode="json", exclude_none=True), 207 if failed else 201)
+
+
+def _store(services: Services, index: int, found: StreamSpec | AihubError) -> StreamResult:
+    try:
+        if isinstance(found, AihubError):
+            raise found
+        spec = services.repository.add_stream(found)
+    except AihubError as error:
+        name = None if isinstance(found, AihubError) else found.id
+        problem = Problem.model_validate(body_of(error))
+        return StreamResult(index=index, status=status_of(error), id=name, problem=problem)
+    return StreamResult(index=index, status=201, id=spec.id, stream=StreamOut.of(spec, _first_status(spec)))
+
+
+def _first_status(spec: StreamSpec) -> StreamStatus:
+    return StreamStatus(state=StreamState.PENDING if spec.enabled else StreamState.PAUSED)
+
+
+@router.get("", operation_id="listStreams", summary="List the streams")
+def list_streams(
+    services: TheServices,
+    caller: Watcher,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    state: StreamState | None = None,
+) -> StreamPage:
+    """Streams by id, with how they are doing. With `state` a page may hold fewer than `limit` and still have a next."""
+    repository = services.repository
+    items: list[StreamOut] = []
+    scanned = 0
+    while True:
+        page = repository.list_streams(tenant=caller.sees, after=cursor, limit=limit)
+        statuses = repository.statuses([spec.id for spec in page.items])
+        found = (StreamOut.of(spec, statuses.get(spec.id, StreamStatus())) for spec in page.items)
+        items += (stream for stream in found if state in (None, stream.status.state))
+        scanned += len(page.items)
+        cursor = page.cursor
+        if len(items) > limit:
+            items = items[:limit]
+            cursor = to_cursor([items[-1].id])
+        if cursor is None or len(items) == limit or scanned >= MAX_SCAN:
+            return StreamPage(items=items, next_cursor=cursor)
+
+
+@router.get("/{stream_id}", operation_id="getStream", summary="One stream", responses=documented(404))
+def get_stream(stream_id: str, services: TheServices, caller: Watcher, response: Response) -> StreamOut:
+    """What was asked for and how it is doing."""
+    spec = services.repository.get_stream(stream_id, tenant=caller.sees)
+    response.headers["ETag"] = _etag(spec)
+    return _merged(services, spec)
+
+
+@router.patch(
+    "/{stream_id}",
+    operation_id="updateStream",
+    summary="Change a stream",
+    responses=documented(400, 404, 409),
+)
+async def update_stream(
+    stream_id: str,
+    patch: StreamPatch,
+    parts: TheParts,
+    caller: Watcher,
+    response: Response,
+    if_match: IfMatch = None,
+) -> StreamOut:
+    """Change what is given; `enabled: false` pauses, `true` resumes. Moving to another host drops stored credentials."""
+    expected = _revision(if_match)
+    repository = parts.services.repository
+    old = await asyncio.to_thread(repository.get_stream, stream_id, tenant=caller.sees)
+    changes = await Intake(parts.services.registry, parts.cameras, caller).changes(old, patch)
+    # What was decided from the old state holds for that state only, so a move is bound to it.
+    expected = old.revision if expected is None and "url" in changes else expected
+    spec = await asyncio.to_thread(
+        repository.update_stream, stream_id, changes, expected_revision=expected, tenant=caller.sees
+    )
+    response.headers["ETag"] = _etag(spec)
+    return await asyncio.to_thread(_merged, parts.services, spec)
+
+
+@router.delete(
+    "/{stream_id}",
+    operation_id="deleteStream",
+    summary="Remove a stream",
+    status_code=204,
+    responses=documented(404),
+)
+def delete_stream(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
+    """Stop and forget it; its events stay."""
+    parts.services.repository.delete_stream(stream_id, tenant=caller.sees)
+    parts.pictures.remove(stream_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{stream_id}/snapshot",
+    operation_id="getStreamSnapshot",
+    summary="A picture of now",
+    response_class=Response,
+    responses=documented(404, 503) | _PICTURE,
+)
+async def get_snapshot(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
+    """Asks the stream's host and waits up to five seconds; 503 says in what state the stream is when none comes."""
+    picture = await _snapshot(parts, stream_id, caller.sees)
+    await asyncio.to_thread(
+        parts.services.repository.add_audit, caller.name, "stream.snapshot", stream_id, {"key": caller.key_id}
+    )
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+async def _snapshot(parts: Parts, stream_id: str, tenant: str | None) -> bytes:
+    repository = parts.services.repository
+    spec = await asyncio.to_thread(repository.get_stream, stream_id, tenant=tenant)
+    asked_at = time.time()
+    until = time.monotonic() + SNAPSHOT_TIMEOUT_S
+    if spec.enabled:
+        await asyncio.to_thread(repository.request_snapshot, spec.id, asked_at)
+        while time.monotonic() < until:
+            picture = await asyncio.to_thread(parts.pictures.newer, spec.id, asked_at)
+            if picture is not None:
+                return picture
+            await asyncio.sleep(SNAPSHOT_POLL_S)
+    status = (await asyncio.to_thread(repository.statuses, [spec.id])).get(spec.id, StreamStatus())
+    because = f": {status.error}" if status.error else ""
+    raise NoPictureError(f"the stream is {status.state}{because}", hint=status.error_code or None)
+
+
+def _merged(services: Services, spec: StreamSpec) -> StreamOut:
+    return StreamOut.of(spec, services.repository.statuses([spec.id]).get(spec.id, StreamStatus()))
+
+
+def _etag(spec: StreamSpec) -> str:
+    return f'"{spec.revision}"'
+
+
+def _revision(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = re.fullmatch(r'(?:W/)?"?(\d{1,18})"?', if_match.strip())
+    if found is None:
+        raise ParamsError('If-Match must be a revision, such as "3"', field="If-Match")
+    return int(found[1])

@@ -1,0 +1,100 @@
+"""Everything that can be set: flag > environment (`AIHUB_...`) > `aihub.toml` > default."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Settings of one hub. Every field is `AIHUB_` + its name in capitals in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIHUB_", env_nested_delimiter="__", toml_file="aihub.toml", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(
+        Path("~/.aihub").expanduser(),
+        description="Where the hub keeps its database, keys, evidence and models.",
+    )
+    host: str = Field("127.0.0.1", description="Address the ingress listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="HTTP port.")
+    grpc_port: int = Field(9000, ge=0, le=65535, description="gRPC port; 0 turns gRPC off.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the home folder.")
+    model_mirror: str = Field("", description="Folder or http(s) address asked first for weights.")
+    test_media: str = Field("", description="Folder of real test media (images/, video/, audio/).")
+    training_data: str = Field("", description="Folder of labelled training sets; recipes only.")
+    allow_licenses: tuple[str, ...] = Field(
+        (), description="Licences of weights allowed beyond the permissive ones."
+    )
+    allow_downloads: bool = Field(
+        False, description="Whether weights may be fetched from the internet when first needed."
+    )
+    engine_budget_mb: int = Field(2048, gt=0, description="Memory for loaded models in one process, MiB.")
+    engine_threads: int = Field(0, ge=0, description="Runs at once in one process; 0 means one per core.")
+    gateway_replicas: int = Field(1, ge=1, le=256)
+    stream_host_replicas: int = Field(1, ge=1, le=4096)
+    streams_per_host: int = Field(64, ge=1, le=4096, description="Streams one host claims at most.")
+    lease_seconds: float = Field(
+        10.0, gt=1, le=300, description="A dead host's streams are taken over after this."
+    )
+    keep_events_days: float = Field(90.0, gt=0, description="Events that ended longer ago are forgotten.")
+    max_image_bytes: int = Field(20 * 1024 * 1024, gt=0, description="Largest picture accepted, bytes.")
+    max_image_pixels: int = Field(
+        50_000_000, gt=0, description="Largest picture accepted, pixels; checked before decoding."
+    )
+    max_body_bytes: int = Field(
+        64 * 1024 * 1024,
+        gt=0,
+        description="Largest request with several pictures, bytes; base64 counts as sent.",
+    )
+    max_images: int = Field(16, ge=1, le=256, description="Pictures in one request, at most.")
+    infer_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest an inference request may take.")
+    webhook_networks: tuple[str, ...] = Field(
+        (), description="Private networks (CIDR) that webhooks may reach; none by default."
+    )
+    camera_networks: tuple[str, ...] = Field(
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "127.0.0.0/8",
+            "fc00::/7",
+            "::1/128",
+            "100.64.0.0/10",
+        ),
+        description="Private networks (CIDR) where cameras may be; public addresses are always allowed.",
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_json: bool = Field(False, description="Log one JSON object a line.")
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.home / 'aihub.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the library
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag, environment, file; nothing else is read."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Tables and the repository over them: SQLite by default, PostgreSQL by URL."""

@@ -1,0 +1,1 @@
+"""Camera to results: sources, reader, sampling, tracking, rules, host."""

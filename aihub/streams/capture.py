@@ -1,0 +1,83 @@
+"""OpenCV's captures: set up once for the process, with options for FFmpeg that each can have for itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BufferedIOBase
+
+import cv2
+
+
+def open_capture(what: str | BufferedIOBase, options: str, settings: Sequence[int]) -> cv2.VideoCapture:
+    """Open a capture on FFmpeg.
+
+    Args:
+        what: an address, or something whose `read` gives the bytes. `read` must give `bytes` and never raise: OpenCV 5.0
+            takes the process down otherwise.
+        options: for FFmpeg, `key;value|key;value`.
+        settings: OpenCV's own, key and value in turn.
+    """
+    _settle_opencv()
+    with _environment.reads(options):
+        # OpenCV takes any buffered reader; its stubs name a class of their own that it refuses.
+        return cv2.VideoCapture(what, cv2.CAP_FFMPEG, settings)  # type: ignore[arg-type]
+
+
+class _Environment:
+    """Turns at the options in the environment. Captures with equal options open together; others wait.
+
+    OpenCV reads the variable in the first microseconds of `open`, so a turn is over when the open returns, and after
+    `hold_s` in any case: a capture that blocks never holds up another for longer than that.
+    """
+
+    _VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+
+    def __init__(self, hold_s: float = 0.5) -> None:
+        self._hold_s = hold_s
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+        self._inside: dict[int, float] = {}
+        self._entries = 0
+        self._options = ""
+
+    @contextmanager
+    def reads(self, options: str) -> Iterator[None]:
+        # Waiting in line keeps a crowd with equal options from shutting out the one with others.
+        with self._turn:
+            entry = self._enter(options)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside.pop(entry, None)
+                self._changed.notify_all()
+
+    def _enter(self, options: str) -> int:
+        with self._changed:
+            while options != self._options and self._inside:
+                now = time.monotonic()
+                self._inside = {entry: until for entry, until in self._inside.items() if until > now}
+                if self._inside:
+                    self._changed.wait(max(self._inside.values()) - now)
+            if options != self._options:
+                os.environ[self._VARIABLE] = self._options = options
+            self._entries += 1
+            self._inside[self._entries] = time.monotonic() + self._hold_s
+            return self._entries
+
+
+_environment = _Environment()
+
+
+@lru_cache(maxsize=1)
+def _settle_opencv() -> None:
+    os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    # A thread per stream is enough; OpenCV's own would spin beside them.
+    cv2.setNumThreads(1)

@@ -1,0 +1,1 @@
+"""Tracked results in, alarm conditions out; one file each; importing registers."""

@@ -1,0 +1,80 @@
+"""Boxes, polygons and lines as arrays. All vectorised; coordinates are pixels or relative, the caller's choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+
+
+def box_iou(a: Floats, b: Floats) -> npt.NDArray[np.float32]:
+    """Intersection over union of every pair.
+
+    Args:
+        a: `(N, 4)` boxes x1, y1, x2, y2.
+        b: `(M, 4)` boxes.
+
+    Returns:
+        `(N, M)` float32 in [0, 1]; boxes without area give 0.
+
+    >>> box_iou(np.array([[0, 0, 2, 2.0]]), np.array([[1, 0, 3, 2.0], [5, 5, 6, 6]])).round(3).tolist()
+    [[0.3330000042915344, 0.0]]
+    """
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    overlap = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
+    union = box_area(a)[:, None] + box_area(b)[None, :] - overlap
+    iou: npt.NDArray[np.float64] = np.divide(overlap, union, out=np.zeros(overlap.shape), where=union > 0)
+    return iou.astype(np.float32)
+
+
+def box_area(boxes: Floats) -> Floats:
+    """`(N, 4)` boxes -> `(N,)` areas, never negative.
+
+    >>> box_area(np.array([[0, 0, 2, 3.0], [1, 1, 0, 0]])).tolist()
+    [6.0, 0.0]
+    """
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    area: Floats = sides[:, 0] * sides[:, 1]
+    return area
+
+
+def bottom_centre(boxes: Floats) -> Floats:
+    """Where things stand: `(N, 4)` boxes -> `(N, 2)` middle of the lower edge.
+
+    >>> bottom_centre(np.array([[0, 0, 2, 3.0]])).tolist()
+    [[1.0, 3.0]]
+    """
+    return np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+
+
+def points_in_polygon(points: Floats, polygon: Floats) -> Bools:
+    """Even-odd rule. `(N, 2)` points, `(K, 2)` polygon with K >= 3 -> `(N,)` bool. Edges may fall either way.
+
+    >>> square = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+    >>> points_in_polygon(np.array([[0.5, 0.5], [1.5, 0.5]]), square).tolist()
+    [True, False]
+    """
+    x, y = points[:, 0:1], points[:, 1:2]
+    x1, y1 = polygon[None, :, 0], polygon[None, :, 1]
+    x2, y2 = np.roll(x1, -1, axis=1), np.roll(y1, -1, axis=1)
+    spans = (y1 > y) != (y2 > y)
+    rise = np.where(y2 == y1, 1.0, y2 - y1)
+    crosses = spans & (x < (x2 - x1) * (y - y1) / rise + x1)
+    inside: Bools = crosses.sum(axis=1) % 2 == 1
+    return inside
+
+
+def side_of_line(points: Floats, start: Floats, end: Floats) -> Floats:
+    """Signed side of each point `(N, 2)` relative to the line start -> end: > 0 right of it on a picture (y down).
+
+    >>> side_of_line(np.array([[0.0, 1.0], [0.0, -1.0]]), np.array([0.0, 0.0]), np.array([1.0, 0.0])).tolist()
+    [1.0, -1.0]
+    """
+    along = end - start
+    side: Floats = along[0] * (points[:, 1] - start[1]) - along[1] * (points[:, 0] - start[0])
+    return side

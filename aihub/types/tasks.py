@@ -1,0 +1,27 @@
+"""What an algorithm gives back, by the names of the field."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """The kind of a result. One result type each (see `aihub.types.results`)."""
+
+    OBJECT_DETECTION = "object-detection"
+    FACE_DETECTION = "face-detection"
+    IMAGE_CLASSIFICATION = "image-classification"
+    TEXT_RECOGNITION = "text-recognition"
+    CODE_READING = "code-reading"
+    PICTURE_QUALITY = "picture-quality"
+    RULE = "rule"
+
+
+class InputKind(StrEnum):
+    """What an algorithm can be given."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    TEXT = "text"
+    SERIES = "series"

@@ -1,0 +1,77 @@
+"""Every card that comes with the hub: its form, and its proof on whatever weights and media are on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aihub.algorithms.algorithm import Algorithm
+from aihub.algorithms.check import check
+from aihub.algorithms.registry import Registry
+from aihub.plugins import data_folder
+from aihub.testing import FakePredictor
+from aihub.types import Predictor, Readiness
+
+FIRST = (
+    "person-detection", "vehicle-detection", "people-counting", "intrusion", "line-crossing", "loitering", "crowd-gathering",
+    "illegal-parking", "absence", "fire-smoke-detection", "face-detection", "text-recognition", "qr-and-barcode",
+    "black-screen", "frozen-picture", "blurred-picture",
+)  # fmt: skip
+
+CARDS = Registry(FakePredictor())
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
+    """The real engine, with whatever weights are here."""
+    from aihub.engine import Engine, ModelStore
+
+    home = tmp_path_factory.mktemp("engine")
+    mirror = os.environ.get("AIHUB_MODEL_MIRROR", "")
+    store = ModelStore.from_folder(data_folder("models"), cache=home / "cache", mirror=mirror)
+    made = Engine(store, profiles=home / "profiles")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def registry(engine: Predictor) -> Registry:
+    return Registry(engine)
+
+
+def test_no_card_and_no_plugin_is_broken() -> None:
+    assert [str(failure) for failure in CARDS.failures] == []
+    assert CARDS.plugin_failures == ()
+
+
+def test_the_first_sixteen_are_there() -> None:
+    assert set(FIRST) <= {algorithm.card.id for algorithm in CARDS.list()}
+
+
+@pytest.mark.parametrize("algorithm", CARDS.list(), ids=lambda algorithm: algorithm.card.id)
+def test_a_card_is_where_its_name_says_and_says_what_people_need(algorithm: Algorithm) -> None:
+    card, path = algorithm.card, algorithm.path
+    assert path is not None
+    assert (path.parent.name, path.stem) == (card.domain, card.id)
+    assert card.event is not None
+    assert all(len(text) > 20 for text in (card.summary, card.intended_use, card.limits))
+    assert any("一" <= sign <= "鿿" for sign in card.title["zh"])
+    for name, param in card.params.items():
+        assert param.description.endswith("."), name
+        if param.type in ("number", "integer"):
+            assert param.minimum is not None, name
+            assert param.maximum is not None, name
+
+
+@pytest.mark.parametrize("name", [algorithm.card.id for algorithm in CARDS.list()])
+def test_the_proof_of_a_card(name: str, registry: Registry, engine: Predictor) -> None:
+    media = os.environ.get("AIHUB_TEST_MEDIA", "")
+    report = check(registry.get(name), engine, media=Path(media) if media else None)
+    assert report.failures() == []
+    if media and os.environ.get("AIHUB_MODEL_MIRROR"):
+        assert report.state is Readiness.READY, report.reason
+        assert report.evidence is not None
+        assert not [one.detail for one in report.checks if one.skipped]
