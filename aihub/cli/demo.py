@@ -21,7 +21,7 @@ from rich.text import Text
 from aihub.bench.cameras import CameraServer
 from aihub.bench.footage import SCENES, Footage
 from aihub.cli.events import coloured, lasted, seen
-from aihub.cli.hub import start_hub, stop_hub
+from aihub.cli.hub import start_hub
 from aihub.cli.local import hush_retries, local_settings
 from aihub.cli.output import JsonFlag, console, print_json, say
 from aihub.cli.stopping import stop_on_signals
@@ -238,7 +238,7 @@ def run(
         watch = Watch(client)
         listener = threading.Thread(target=watch.listen, name="listen", daemon=True)
         stack.callback(_end, listener)
-        stack.callback(stop_hub, cluster)
+        stack.callback(cluster.stop)
         if not quiet:
             say("starting Ray, the hub and four cameras ...")
         if start_hub(cluster, stop):

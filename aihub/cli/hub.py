@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,45 +13,25 @@ import typer
 from aihub.cli.local import local_settings
 from aihub.cli.output import JsonFlag, console, error_console, print_json, say
 from aihub.cli.stopping import stop_on_signals
-from aihub.errors import ConfigError, ConnectError
-from aihub.serve.cluster import SETTLED, Cluster, free_port, port_taken
+from aihub.errors import ConfigError
+from aihub.serve.cluster import Cluster, port_taken
 from aihub.serve.home import prepare_home
 
 app = typer.Typer(add_completion=False)
 
 READY_S = 120.0
-OWN_PORTS = ("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT")
-"""Where a request goes while no replica is known yet. Fixed by default: two hubs on a machine would answer for each other."""
 
 
 def start_hub(cluster: Cluster, stop: threading.Event) -> bool:
     """Start a hub and wait until it is ready; False when a signal came first.
 
     Raises:
-        ConfigError: the port is taken, or Ray is not installed.
+        ConfigError: the port is taken, a hub runs on that cluster already, or Ray is not installed.
         ConnectError: not ready in time; the message holds what is not.
     """
-    for name in OWN_PORTS:
-        os.environ.setdefault(name, str(free_port()))
     cluster.start()
     stop_on_signals(stop)
-    until, last, in_a_row = time.monotonic() + READY_S, "no answer yet", 0
-    while time.monotonic() < until:
-        ready, last = cluster.ready()
-        in_a_row = in_a_row + 1 if ready else 0
-        if in_a_row == SETTLED:
-            return True
-        if stop.wait(0.1):
-            return False
-    raise ConnectError(f"the hub is not ready after {READY_S:.0f} s: {last}")
-
-
-def stop_hub(cluster: Cluster) -> None:
-    """Stop a hub, without Ray's word on standard output that its controller, which was told to end, has ended."""
-    if "ray" not in sys.modules:  # it did not come to that, and may not even be installed
-        return
-    with contextlib.redirect_stdout(io.StringIO()):
-        cluster.stop()
+    return cluster.wait_ready(READY_S, stop)
 
 
 @app.command()
@@ -104,7 +81,7 @@ def up(
             continue
         error_console.print("stopping ...")
     finally:
-        stop_hub(cluster)
+        cluster.stop()
 
 
 def _check_cluster(address: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import logging
 import os
 import platform
 import socket
+import sys
+import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
 
 from aihub.errors import ConfigError, ConnectError
 from aihub.serve.home import local_url, note_running
@@ -22,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 SETTLED = 5
 """Answers of `/readyz` in a row, a tenth of a second apart, after which the ingress is taken to be settled."""
+
+APPLICATIONS = ("hub", "streams")
+"""Serve applications of a hub. One hub a cluster: two would take each other's names."""
 
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Frames never travel through Ray's store, so the smallest useful one will do."""
@@ -85,8 +91,6 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 
 def _as_text(value: Any) -> str:
-    import json
-
     return json.dumps(value) if isinstance(value, list | dict | bool) else str(value)
 
 
@@ -96,6 +100,7 @@ class Cluster:
     def __init__(self, settings: Settings, address: str = "local") -> None:
         self.settings = settings
         self.address = address
+        self._begun = False
 
     @property
     def url(self) -> str:
@@ -106,14 +111,16 @@ class Cluster:
         """Start Ray, Serve and both deployments.
 
         Raises:
-            ConfigError: the port is taken, or `aihub[serve]` is not installed.
+            ConfigError: the port is taken, a hub runs on that cluster already, or `aihub[serve]` is not installed.
+            ConnectError: Ray or Serve did not start.
         """
         for port, flag in ((self.settings.port, "--port"), (self.settings.grpc_port, "--grpc-port")):
             if port and port_taken(self.settings.host, port):
                 raise ConfigError(
                     f"port {port} is taken", hint=f"another hub may be running; choose one with {flag}"
                 )
-        os.environ.update(serve_environment(self.settings))
+        environment = serve_environment(self.settings)
+        os.environ.update(environment)
         try:
             import ray
             from ray import serve
@@ -121,10 +128,8 @@ class Cluster:
             raise ConfigError("Ray Serve is missing", hint="pip install 'aihub[serve]'") from error
         from aihub.serve.deployments import applications
 
-        for name in (
-            "ray",
-            "ray.serve",
-        ):  # what they say at INFO and below is of no use to a person who starts a hub
+        # What they say at INFO and below is of no use to a person who starts a hub.
+        for name in ("ray", "ray.serve"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -135,8 +140,16 @@ class Cluster:
                 "num_cpus": max(4, cores),
                 "object_store_memory": OBJECT_STORE_BYTES,
             }
+        else:  # its processes run already, so they have not inherited this one's environment
+            options |= {"runtime_env": {"env_vars": environment}}
         try:
             ray.init(address=self.address, namespace="aihub", **options)
+            if set(APPLICATIONS) & set(serve.status().applications):
+                raise ConfigError(
+                    f"a hub runs on the Ray cluster at {self.address} already",
+                    hint="use that one, or stop it first; its commands find it with --url",
+                )
+            self._begun = True
             serve.start(
                 http_options={"host": self.settings.host, "port": self.settings.port},
                 logging_config={"log_level": "WARNING", "enable_access_log": False},
@@ -153,20 +166,22 @@ class Cluster:
             ) from error
         note_running(self.settings)
 
-    def wait_ready(self, timeout_s: float = 120.0) -> float:
-        """Wait until `/readyz` says so; returns the seconds it took.
+    def wait_ready(self, timeout_s: float = 120.0, stop: threading.Event | None = None) -> bool:
+        """Wait until `/readyz` says so; False when `stop` was set first.
 
         Raises:
             ConnectError: not ready in time; the message holds what is not.
         """
-        begun, last, in_a_row = time.monotonic(), "no answer yet", 0
-        while (waited := time.monotonic() - begun) < timeout_s:
+        stop = stop or threading.Event()
+        until, last, in_a_row = time.monotonic() + timeout_s, "no answer yet", 0
+        while time.monotonic() < until:
             ready, last = self.ready()
             # HAProxy takes its configuration anew when replicas appear, and then drops idle connections.
             in_a_row = in_a_row + 1 if ready else 0
             if in_a_row == SETTLED:
-                return waited
-            time.sleep(0.1)
+                return True
+            if stop.wait(0.1):
+                return False
         raise ConnectError(f"the hub is not ready after {timeout_s:.0f} s: {last}")
 
     def ready(self) -> tuple[bool, str]:
@@ -178,45 +193,26 @@ class Cluster:
         return answer.status_code == 200, answer.text[:500]
 
     def stop(self) -> None:
-        """Stop the hub: a local cluster goes altogether, of a shared one only our applications."""
+        """Stop the hub: a local cluster goes altogether, of a shared one only what this hub brought."""
+        if "ray" not in sys.modules:  # it did not come to that, and may not even be installed
+            return
         import ray
         from ray import serve
 
         if not ray.is_initialized():
             return
-        if self.address == "local":
-            serve.shutdown()  # type: ignore[no-untyped-call]
-        else:
-            for target in applications_names():
-                serve.delete(target)
-        ray.shutdown()
-
-    def memory(self) -> Mapping[str, int]:
-        """Resident bytes of this machine's hub processes: `hub` ours, `ray` Ray's own (proportional where known)."""
-        totals = {"hub": 0, "ray": 0}
-        for process in psutil.process_iter(["name", "cmdline"]):
-            title = " ".join(process.info["cmdline"] or ()) or process.info["name"] or ""
-            kind = (
-                "hub"
-                if "ServeReplica" in title
-                else "ray"
-                if "ray" in title.lower() or "haproxy" in title
-                else ""
-            )
-            if kind:
-                try:
-                    totals[kind] += process.memory_info().rss
-                except psutil.Error:
-                    continue
-        return totals
+        # Ray tells standard output that its controller, which was told to end, has ended.
+        with contextlib.redirect_stdout(io.StringIO()):
+            if self._begun and self.address != "local":
+                for name in APPLICATIONS:
+                    serve.delete(name)
+            if self.address == "local" or (self._begun and not serve.status().applications):
+                # Serve keeps the port it was started with, so the next hub could not choose its own.
+                serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
 
 
 def _telling_line(error: BaseException) -> str:
     """The line of a long report that says what happened: HAProxy's alert, else the last one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in lines if "[ALERT]" in line), lines[-1])[:300]
-
-
-def applications_names() -> tuple[str, ...]:
-    """Serve applications of a hub."""
-    return ("hub", "streams")

@@ -9,9 +9,9 @@ Four things about OpenCV that this module exists for:
 - It prints addresses, passwords included, when an open fails. Its log is turned down to errors.
 - It spreads small work over threads of its own, which cost more than they save beside a thread per stream.
 
-One thing cannot be cured from here: a capture keeps the size of its first picture. Cameras that change theirs have to be
-opened with `open_receiving`, or be reconnected. A file that changes the size of its pictures is read wrongly from there on;
-files are for trying things out.
+One thing cannot be cured from here: a capture keeps the size of its first picture. So cameras are opened with `open_stream`,
+which receives H.264 and H.265 over TCP itself and feeds FFmpeg; what is left to FFmpeg's own receiver (UDP, MJPEG, cameras that
+need a tunnel) and files are read wrongly once the size changes within a session, and rightly again after a reconnect.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Decoder(Protocol):
         ...
 
 
-def open_decoder(
+def open_with_ffmpeg(
     source: Source, open_timeout_s: float, read_timeout_s: float, _line: Line | None = None
 ) -> Decoder:
     """Open a source with FFmpeg's own receiver, on a connection of its own.
@@ -94,10 +94,10 @@ def open_decoder(
     return _VideoDecoder(source, open_timeout_s, read_timeout_s)
 
 
-def open_receiving(
+def open_stream(
     source: Source, open_timeout_s: float, read_timeout_s: float, line: Line | None = None
 ) -> Decoder:
-    """Open a source with our own receiver where that can be (see `aihub.streams.fed_decoder`), else as `open_decoder`.
+    """Open a source with our own receiver where that can be (see `aihub.streams.fed_decoder`), else as `open_with_ffmpeg`.
 
     Args:
         source: what to open.
@@ -117,7 +117,7 @@ def open_receiving(
         except UnsuitedError as error:
             logger.info("left to FFmpeg's own receiver: %s", error)
             STREAM_FALLBACKS.labels(str(error)).inc()
-    return open_decoder(source, open_timeout_s, read_timeout_s)
+    return open_with_ffmpeg(source, open_timeout_s, read_timeout_s)
 
 
 class _VideoDecoder:

@@ -14,7 +14,7 @@ from typing import Generic
 
 from aihub.errors import AddressError
 from aihub.streams.conversation import Line
-from aihub.streams.decoder import Decoder, open_decoder
+from aihub.streams.decoder import Decoder, open_stream
 from aihub.streams.faults import RetryPolicy
 from aihub.streams.probe import Probed, probing
 from aihub.streams.reader import Reader, ReaderLimits, ReaderView
@@ -68,7 +68,7 @@ class StreamHost(Generic[PlanT]):
         allow_files: bool = False,
         limits: ReaderLimits | None = None,
         policy: RetryPolicy | None = None,
-        open_source: Callable[[Source, float, float, Line | None], Decoder] = open_decoder,
+        open_source: Callable[[Source, float, float, Line | None], Decoder] = open_stream,
         probe: Callable[[Source, float], AbstractContextManager[Probed]] = probing,
     ) -> None:
         self.name = name

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from aihub.errors import AihubError, ConnectError, FormatError, StallError, StreamError
 from aihub.streams.conversation import Line
-from aihub.streams.decoder import DECODABLE, Decoder, open_decoder
+from aihub.streams.decoder import DECODABLE, Decoder, open_stream
 from aihub.streams.faults import RetryPolicy
 from aihub.streams.probe import Probed, probing
 from aihub.streams.sampling import RateGuard
@@ -127,7 +127,7 @@ class Reader:
         limits: ReaderLimits | None = None,
         policy: RetryPolicy | None = None,
         start_delay_s: float = 0.0,
-        open_source: Callable[[Source, float, float, Line | None], Decoder] = open_decoder,
+        open_source: Callable[[Source, float, float, Line | None], Decoder] = open_stream,
         probe: Callable[[Source, float], AbstractContextManager[Probed]] = probing,
         clock: Clock | None = None,
         rng: random.Random | None = None,

@@ -3,8 +3,6 @@ from __future__ import annotations
 import io
 import os
 import socket
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,10 @@ import pytest
 from rich.console import Console
 
 from aihub.bench.footage import Footage
-from aihub.cli import demo, hub
+from aihub.cli import demo
 from aihub.cli.demo import Watch, demo_settings, scenes, screen
 from aihub.client import AihubClient
 from aihub.client.models import Stream
-from aihub.errors import ConnectError
-from aihub.serve.cluster import SETTLED, Cluster
 from aihub.settings import Settings
 from aihub.types import Event, EventState, Sampling, StreamState, StreamStatus, StreamTask
 
@@ -100,7 +96,9 @@ def test_long_and_hostile_texts_neither_spread_nor_become_markup(
     assert len(lines) < 15
 
 
-def test_without_media_or_weights_scenes_are_drawn(tmp_path: Path) -> None:
+def test_without_media_or_weights_scenes_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AIHUB_TEST_MEDIA", "AIHUB_MODEL_MIRROR"):
+        monkeypatch.delenv(variable, raising=False)
     for given in (
         {},
         {"test_media": str(tmp_path)},
@@ -119,56 +117,3 @@ def test_the_demo_leaves_the_hub_of_the_machine_alone(here: Path, monkeypatch: p
     assert chosen.database == f"sqlite:///{here / 'demo' / 'aihub.db'}"
     assert (chosen.host, chosen.grpc_port) == ("127.0.0.1", 0)
     assert "AIHUB_DATABASE_URL" not in os.environ  # Ray's processes would take it
-
-
-class FakeCluster(Cluster):
-    """Answers `/readyz` as it is told."""
-
-    def __init__(self, answers: Iterator[bool]) -> None:
-        super().__init__(Settings())
-        self.answers = answers
-
-    def start(self) -> None:
-        return
-
-    def ready(self) -> tuple[bool, str]:
-        return next(self.answers, False), "the database is away"
-
-
-@pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "stop_on_signals", lambda stop: stop)
-    monkeypatch.setattr(hub, "READY_S", 3.0)
-    for name in hub.OWN_PORTS:
-        monkeypatch.setenv(name, "1")
-
-
-@pytest.mark.usefixtures("_quick")
-def test_a_hub_is_ready_when_it_says_so_several_times_in_a_row() -> None:
-    answers = [True] * (SETTLED - 1) + [False] + [True] * SETTLED
-    left = iter(answers)
-    assert hub.start_hub(FakeCluster(left), threading.Event()) is True
-    assert list(left) == []
-
-
-@pytest.mark.usefixtures("_quick")
-def test_a_signal_ends_the_wait() -> None:
-    stop = threading.Event()
-    stop.set()
-    assert hub.start_hub(FakeCluster(iter([False])), stop) is False
-
-
-@pytest.mark.usefixtures("_quick")
-def test_a_hub_that_does_not_become_ready_is_told_of_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "READY_S", 0.3)
-    with pytest.raises(ConnectError, match="the database is away"):
-        hub.start_hub(FakeCluster(iter([])), threading.Event())
-
-
-def test_every_hub_has_ports_of_its_own_where_ray_has_fixed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "stop_on_signals", lambda stop: stop)
-    for name in hub.OWN_PORTS:
-        monkeypatch.setenv(name, "0")
-        monkeypatch.delenv(name)
-    hub.start_hub(FakeCluster(iter([True] * SETTLED)), threading.Event())
-    assert len({os.environ[name] for name in hub.OWN_PORTS}) == len(hub.OWN_PORTS)

@@ -289,7 +289,7 @@ def test_a_locked_database_loses_nothing(sqlite_url: str, tmp_path: Path) -> Non
         made += [event, next_step(event, EventState.CLOSED)]
         before = time.monotonic()
         writer.write(made[-2:])
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 3
     locker.rollback()
     locker.close()
     until(lambda: not writer.spilling and writer.waiting == 0)

@@ -48,6 +48,7 @@ class Hub:
 
     home: Path
     port: int = field(default_factory=free_port)
+    address: str = "local"
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -56,6 +57,13 @@ class Hub:
 
     def start(self) -> dict[str, Any]:
         """Start and wait for the line that says it is ready."""
+        line = self.begin()
+        assert line, f"the hub did not start: {(self.home / 'up.log').read_text()[-4000:]}"
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    def begin(self) -> str:
+        """Start it; the first line it prints, empty when it ended without one."""
         environment = os.environ | {
             "AIHUB_HOME": str(self.home),
             "AIHUB_WEBHOOK_NETWORKS": '["127.0.0.0/8"]',
@@ -70,6 +78,8 @@ class Hub:
             str(self.port),
             "--grpc-port",
             "0",
+            "--address",
+            self.address,
             "--json",
         ]
         with (self.home / "up.log").open("a") as log:
@@ -81,9 +91,7 @@ class Hub:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         timer.cancel()
-        assert line, f"the hub did not start: {(self.home / 'up.log').read_text()[-4000:]}"
-        said: dict[str, Any] = json.loads(line)
-        return said
+        return line
 
     def stop(self) -> None:
         if self.process is not None:
