@@ -23,12 +23,8 @@ from benchmarks import engine_speed, footprint, http_speed, sharing, stream_path
 from benchmarks.measure import Figure
 
 SUITES = ("engine", "sharing", "stream", "http", "footprint")
-HEAD = """# Performance
-
-Ratios of things measured in one run, in turns, on the same cores; absolute numbers are there to show what the ratio is made of and
-mean nothing on another machine. `make bench` writes this page.
-
-"""
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+"""What lies between these lines of the page is replaced; the rest is written by hand."""
 
 
 def measure(chosen: list[str], turns: int) -> list[Figure]:
@@ -61,7 +57,7 @@ def measure(chosen: list[str], turns: int) -> list[Figure]:
 def report(figures: list[Figure]) -> str:
     """Markdown."""
     name, _ = processor()
-    lines = [HEAD, f"{time.strftime('%Y-%m-%d')}, {cores()} cores of {name}, Python {platform.python_version()}.\n\n",
+    lines = [f"{time.strftime('%Y-%m-%d')}, {cores()} cores of {name}, Python {platform.python_version()}.\n\n",
              "| what | figure | target | met | numbers behind it | command |\n|---|---|---|---|---|---|\n"]  # fmt: skip
     for figure in figures:
         met = {None: "-", True: "yes", False: "**no**"}[figure.met]
@@ -83,7 +79,9 @@ def main() -> None:
     text = report(measure([name.strip() for name in asked.only.split(",")], asked.turns))
     sys.stdout.write(text)
     if asked.out:
-        asked.out.write_text(text)
+        page = asked.out.read_text() if asked.out.exists() else BEGIN + END
+        head, _, rest = page.partition(BEGIN)
+        asked.out.write_text(head + BEGIN + text + END + rest.partition(END)[2])
 
 
 if __name__ == "__main__":

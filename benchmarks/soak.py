@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=60.0, help="seconds before memory counts")
     asked = parser.parse_args()
     clip = Path(Settings().test_media) / "video" / "one-by-one-person-detection.mp4"
+    if not clip.is_file():
+        sys.exit(f"{clip} is not there: set AIHUB_TEST_MEDIA to the folder of the real test media")
     memory: list[float] = []
     stale = samples = 0
     minutes = asked.minutes + asked.warm_up / 60

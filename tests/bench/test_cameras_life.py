@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,29 +27,8 @@ from aihub.bench.cameras.auth import digest_response
 from aihub.errors import AuthError, ConfigError, ConnectError, InputError, ParamsError, StreamMissingError
 from aihub.types.frame import Image
 
-from .rtsp_client import Client, client
-
-SMALL = footage.yard(size=(160, 90), fps=100, seconds=2)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[CameraServer]:
-    with CameraServer([SMALL], count=4) as one:
-        yield one
-        assert one.statistics()["errors"] == 0
-
-
-@pytest.fixture
-def camera(server: CameraServer) -> Iterator[Client]:
-    with client(server.url(0)) as one:
-        yield one
-
-
-def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
+from .conftest import SMALL, until
+from .rtsp_client import client
 
 
 def test_a_connection_that_closes_takes_its_session_along(server: CameraServer) -> None:
@@ -59,7 +38,7 @@ def test_a_connection_that_closes_takes_its_session_along(server: CameraServer) 
         one.play()
         one.packets(5)
         assert server.statistics()["sessions"] == before + 1
-    _until(lambda: server.statistics()["sessions"] == before)
+    until(lambda: server.statistics()["sessions"] == before)
     assert server.statistics()["cameras"]["cam3"]["clients"] == 0
 
 
@@ -104,7 +83,7 @@ def test_a_slow_client_loses_whole_pictures_and_starts_again_at_a_key_picture() 
     with CameraServer([clip]) as server, client(server.url()) as one:
         one.setup()
         one.play()
-        _until(lambda: server.statistics()["cameras"]["cam1"]["units_dropped"] > 20, 10)
+        until(lambda: server.statistics()["cameras"]["cam1"]["units_dropped"] > 20, 10)
         packets = one.packets(4000, seconds=10)
         seams = [i for i, (a, b) in enumerate(pairwise(packets)) if (b.sequence - a.sequence) % 2**16 != 1]
         assert seams

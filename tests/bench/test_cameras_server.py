@@ -6,7 +6,6 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,29 +19,8 @@ from aihub.bench.cameras import (
     h264,
 )
 
+from .conftest import SMALL, until
 from .rtsp_client import TCP, Client, Packet, client, pictures
-
-SMALL = footage.yard(size=(160, 90), fps=100, seconds=2)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[CameraServer]:
-    with CameraServer([SMALL], count=4) as one:
-        yield one
-        assert one.statistics()["errors"] == 0
-
-
-@pytest.fixture
-def camera(server: CameraServer) -> Iterator[Client]:
-    with client(server.url(0)) as one:
-        yield one
-
-
-def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_whole_conversation(camera: Client) -> None:
@@ -158,7 +136,7 @@ def test_udp_packets_come_to_the_clients_port(server: CameraServer, camera: Clie
         assert len(data) <= 1500
         assert Packet.read(data).payload[0] & 31 == 7
     sessions = server.statistics()["sessions"]
-    _until(lambda: server.statistics()["sessions"] < sessions)  # the port is closed: the session ends
+    until(lambda: server.statistics()["sessions"] < sessions)  # the port is closed: the session ends
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,3 @@
-"""Fixtures of the events tests."""
+"""Fixtures of the events tests: those of the storage tests."""
 
-from tests.storage.databases import (
-    postgres_engine,
-    postgres_schema,
-    postgres_url,
-    repository,
-    sqlite_template,
-    sqlite_url,
-    url,
-)
-
-__all__ = [
-    "postgres_engine",
-    "postgres_schema",
-    "postgres_url",
-    "repository",
-    "sqlite_template",
-    "sqlite_url",
-    "url",
-]
+from tests.storage.conftest import *  # noqa: F403 - pytest finds fixtures by their names here
