@@ -54,16 +54,17 @@ def bare_loop(engine: Engine, url: str) -> float:
     assert card.input is not None
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     try:
-        capture.read()
+        if not capture.read()[0]:
+            raise SystemExit(f"the bare loop cannot read {url}")
         frames, begun, until = 0, time.process_time(), time.monotonic() + SECONDS
         while time.monotonic() < until:
             found, image = capture.read()
             if not found:
-                break
+                raise SystemExit(f"the bare loop lost {url}")
             picture, _ = prepare(Frame(image), card.input)  # type: ignore[arg-type]
             session.run({card.input.name: picture[None]})
             frames += 1
-        return (time.process_time() - begun) / max(1, frames)
+        return (time.process_time() - begun) / frames
     finally:
         capture.release()
         session.close()
@@ -90,7 +91,7 @@ def stream_path(engine: Engine, registry: Registry, url: str) -> float:
             time.sleep(0.01)
         before, begun = len(analysed), time.process_time()
         time.sleep(SECONDS)
-        return (time.process_time() - begun) / max(1, len(analysed) - before)
+        return (time.process_time() - begun) / (len(analysed) - before)
     finally:
         host.close()
 

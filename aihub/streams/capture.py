@@ -43,7 +43,8 @@ class _Environment:
         self._changed = threading.Condition()
         self._inside: dict[int, float] = {}
         self._entries = 0
-        self._options = ""
+        self._options: str | None = None
+        self._outer: str | None = None
 
     @contextmanager
     def reads(self, options: str) -> Iterator[None]:
@@ -55,6 +56,8 @@ class _Environment:
         finally:
             with self._changed:
                 self._inside.pop(entry, None)
+                if not self._inside:
+                    self._give_back()
                 self._changed.notify_all()
 
     def _enter(self, options: str) -> int:
@@ -65,10 +68,20 @@ class _Environment:
                 if self._inside:
                     self._changed.wait(max(self._inside.values()) - now)
             if options != self._options:
+                if self._options is None:
+                    self._outer = os.environ.get(self._VARIABLE)
                 os.environ[self._VARIABLE] = self._options = options
             self._entries += 1
             self._inside[self._entries] = time.monotonic() + self._hold_s
             return self._entries
+
+    def _give_back(self) -> None:
+        """Leave the variable as it was found: others in this process may open captures of their own."""
+        if self._outer is None:
+            os.environ.pop(self._VARIABLE, None)
+        else:
+            os.environ[self._VARIABLE] = self._outer
+        self._options = None
 
 
 _environment = _Environment()

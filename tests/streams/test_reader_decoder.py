@@ -84,6 +84,19 @@ def test_captures_with_other_options_wait_their_turn() -> None:
     assert order == ["a", "b"]
 
 
+@pytest.mark.parametrize("before", [None, "rtsp_transport;udp"])
+def test_the_environment_is_left_as_it_was_found(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+    monkeypatch.setenv(name, before or "")
+    if before is None:
+        monkeypatch.delenv(name)
+    environment = _Environment()
+    for options in ("a", "b"):
+        with environment.reads(options):
+            assert os.environ[name] == options
+        assert os.environ.get(name) == before
+
+
 def test_a_capture_that_blocks_holds_nobody_up() -> None:
     environment = _Environment(hold_s=0.2)
     blocked = environment.reads("a")
