@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := serve,cpu,vision,postgres
+EXTRAS := serve,cpu,vision,speech,postgres
 # OpenVINO speeds models up where it installs; the hub runs without it.
 OPTIONAL := openvino
 

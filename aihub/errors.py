@@ -10,14 +10,17 @@
     │   └─ EventNotFoundError
     ├─ InputError                         what the caller sent is wrong; names the field
     │   ├─ ImageDecodeError
+    │   ├─ SoundDecodeError
     │   ├─ ParamsError
     │   ├─ TooLargeError
     │   ├─ UnsupportedTypeError
-    │   └─ AddressError                   an address the hub must not connect to
+    │   ├─ AddressError                   an address the hub must not connect to
+    │   └─ FetchError                     an address that gave no picture
     ├─ AccessError                        who are you, and may you
     │   ├─ UnauthorizedError
     │   └─ ForbiddenError
     ├─ ConflictError                      the thing changed, or exists already
+    ├─ NotSupportedError                  a part of a protocol that is not done here
     ├─ ModelError                         weights or their graph
     │   ├─ ArtifactError                  missing, or not what its digest says
     │   ├─ WeightsMissingError            needs-weights; says the command that brings them
@@ -32,6 +35,7 @@
     ├─ StreamError                        a camera's fault; `retryable` decides back-off or stop
     │   ├─ ConnectError, AuthError, StreamMissingError, StallError, FormatError
     ├─ StorageError                       the database did not answer in time
+    ├─ DiskFullError                      no room for a file
     └─ DeliveryError                      a sink failed; the event is kept for retry
 
 The HTTP status of each is decided in `aihub.serve`, so nothing here knows a web framework.
@@ -122,6 +126,10 @@ class ImageDecodeError(InputError):
     """The bytes are not a picture that can be read whole."""
 
 
+class SoundDecodeError(InputError):
+    """The bytes are not a recording that can be read whole."""
+
+
 class ParamsError(InputError):
     """A parameter is unknown, of the wrong type or out of range; `field` names it."""
 
@@ -138,6 +146,10 @@ class AddressError(InputError):
     """An address the hub must not connect to."""
 
 
+class FetchError(InputError):
+    """Nothing that can be used came from an address that the caller named."""
+
+
 class AccessError(AihubError):
     """The caller may not."""
 
@@ -152,6 +164,10 @@ class ForbiddenError(AccessError):
 
 class ConflictError(AihubError):
     """The thing exists already or has changed meanwhile."""
+
+
+class NotSupportedError(AihubError):
+    """A part of a protocol that this hub does not do."""
 
 
 class ModelError(AihubError):
@@ -230,6 +246,10 @@ class FormatError(StreamError):
 
 class StorageError(AihubError):
     """The database did not answer in time."""
+
+
+class DiskFullError(AihubError):
+    """The disk of the hub has no room for a file."""
 
 
 class DeliveryError(AihubError):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?$", max_length=300)
+]
+"""What a browser calls the place that a page comes from: scheme, host and port in small letters, nothing behind."""
 
 
 class Settings(BaseSettings):
@@ -57,9 +63,41 @@ class Settings(BaseSettings):
         description="Largest request with several pictures, bytes; base64 counts as sent.",
     )
     max_images: int = Field(16, ge=1, le=256, description="Pictures in one request, at most.")
+    max_sound_bytes: int = Field(25 * 1024 * 1024, gt=0, description="Largest recording accepted, bytes.")
+    max_sound_s: float = Field(
+        900.0, gt=0, le=86400, description="Longest recording accepted, seconds; checked before decoding."
+    )
+    sound_timeout_s: float = Field(
+        300.0, gt=0, le=3600, description="Longest a request with a recording may take."
+    )
+    max_live_sounds: int = Field(32, ge=0, le=4096, description="Live sound sessions in one process.")
+    max_live_s: float = Field(
+        3600.0, gt=0, le=86400, description="Longest live sound session, seconds of sound."
+    )
+    live_idle_s: float = Field(
+        30.0, gt=0, le=600, description="A live sound session that sends nothing for this long is closed."
+    )
     infer_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest an inference request may take.")
+    max_job_bytes: int = Field(
+        2 * 1024**3,
+        gt=0,
+        description="Largest file of a job, bytes; also most bytes of the pictures in a ZIP, unpacked.",
+    )
+    max_job_pictures: int = Field(100_000, ge=1, description="Most entries of a ZIP or pictures of a folder.")
+    job_folders: tuple[str, ...] = Field(
+        (), description="Folders of this machine below which jobs may read pictures; none by default."
+    )
+    jobs_per_host: int = Field(1, ge=0, le=64, description="Jobs that one stream host works on at once.")
+    jobs_per_tenant: int = Field(100, ge=1, description="Jobs of one tenant that may wait or run.")
+    keep_jobs_days: float = Field(7.0, gt=0, description="Jobs that ended longer ago go, with their files.")
     webhook_networks: tuple[str, ...] = Field(
         (), description="Private networks (CIDR) that webhooks may reach; none by default."
+    )
+    fetch_pictures: bool = Field(
+        True, description="Whether requests may name pictures by address, for the hub to fetch."
+    )
+    picture_networks: tuple[str, ...] = Field(
+        (), description="Private networks (CIDR) that pictures may be fetched from; none by default."
     )
     camera_networks: tuple[str, ...] = Field(
         (
@@ -72,6 +110,10 @@ class Settings(BaseSettings):
             "100.64.0.0/10",
         ),
         description="Private networks (CIDR) where cameras may be; public addresses are always allowed.",
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (),
+        description="Origins (https://host:port) whose pages may call the hub from a browser; none by default.",
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_json: bool = Field(False, description="Log one JSON object a line.")

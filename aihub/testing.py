@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from aihub.errors import AihubError, ModelNotFoundError
-from aihub.types import Detections, Frame, Image, Tensor
+from aihub.types import Bill, Detections, Frame, Image, Tensor
 
 if TYPE_CHECKING:
     from aihub.algorithms.check import CheckReport
@@ -99,6 +99,7 @@ class FakePredictor:
         *,
         source: str = "",  # noqa: ARG002 - a fake serves all alike
         deadline: float | None = None,  # noqa: ARG002 - a fake is never late
+        bill: Bill | None = None,  # noqa: ARG002 - a fake costs nothing
     ) -> Future[dict[str, Tensor]]:
         """What the scripted function makes of the inputs."""
         future: Future[dict[str, Tensor]] = Future()

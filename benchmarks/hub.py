@@ -28,6 +28,7 @@ class RunningHub:
     home: Path
     cold_start_s: float
     pid: int
+    grpc: str = ""
 
     def load(
         self, path: str, *, body: Path | None = None, concurrency: int = 16, seconds: float = 5.0
@@ -44,7 +45,7 @@ class RunningHub:
 
 @contextmanager
 def running_hub(
-    environment: Mapping[str, str] | None = None, *, profiles: Path | None = None
+    environment: Mapping[str, str] | None = None, *, profiles: Path | None = None, grpc: bool = False
 ) -> Iterator[RunningHub]:
     """Start `aihub up`, give it, stop it."""
     with tempfile.TemporaryDirectory(prefix="aihub-bench-", ignore_cleanup_errors=True) as folder:
@@ -52,6 +53,7 @@ def running_hub(
         if profiles is not None:
             (home / "profiles").symlink_to(profiles)
         everything = os.environ | {"AIHUB_HOME": folder} | dict(environment or {})
+        grpc_port = free_port() if grpc else 0
         command = [
             sys.executable,
             "-m",
@@ -60,7 +62,7 @@ def running_hub(
             "--port",
             str(free_port()),
             "--grpc-port",
-            "0",
+            str(grpc_port),
             "--json",
         ]
         begun = time.monotonic()
@@ -75,6 +77,7 @@ def running_hub(
                 home,
                 time.monotonic() - begun,
                 process.pid,
+                f"127.0.0.1:{grpc_port}" if grpc else "",
             )
         finally:
             process.send_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
 """Run the suites and write the report.
 
-python -m benchmarks.run [--only engine,stream,sharing,http,footprint] [--turns 5] [--out docs/performance.md]
+python -m benchmarks.run [--only engine,sharing,many,stream,http,oip,overload,footprint] [--turns 5] [--out docs/performance.md]
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from aihub.engine.machine import cores, processor
 from aihub.engine.store import ModelStore
 from aihub.plugins import data_folder
 from aihub.settings import Settings
-from benchmarks import engine_speed, footprint, http_speed, sharing, stream_path
+from benchmarks import engine_speed, footprint, http_speed, many, oip_speed, overload, sharing, stream_path
 from benchmarks.measure import Figure
 
-SUITES = ("engine", "sharing", "stream", "http", "footprint")
+SUITES = ("engine", "sharing", "many", "stream", "http", "oip", "overload", "footprint")
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 """What lies between these lines of the page is replaced; the rest is written by hand."""
 
@@ -44,8 +44,11 @@ def measure(chosen: list[str], turns: int) -> list[Figure]:
             suites: dict[str, Callable[[], list[Figure]]] = {
                 "engine": lambda: engine_speed.measure(engine, turns),
                 "sharing": lambda: sharing.measure(engine, registry, media, turns),
+                "many": lambda: many.measure(engine, registry, media, turns),
                 "stream": lambda: stream_path.measure(engine, registry, media, max(3, turns - 2)),
                 "http": lambda: http_speed.measure(engine, media, profiles, turns),
+                "oip": lambda: oip_speed.measure(engine, profiles, turns),
+                "overload": lambda: overload.measure(media, profiles),
                 "footprint": lambda: footprint.measure(3),
             }
             for name in chosen:

@@ -56,7 +56,7 @@ class Algorithm:
         self._predictor = predictor
         try:
             self._model = params_model(card.id, card.params)
-            self._defaults = self.resolve({})
+            self._defaults = self._settled({})
         except CardError as error:
             raise CardError(error.message, where=self._where, hint=error.hint, field=error.field) from error
         except ParamsError as error:
@@ -73,6 +73,10 @@ class Algorithm:
         Raises:
             ParamsError: unknown, of the wrong type or out of range; `field` names it.
         """
+        # Nothing in it can be changed, so one is enough for all who give no parameters: most requests.
+        return self._settled(params) if params else self._defaults
+
+    def _settled(self, params: Mapping[str, Any]) -> ResolvedAlgorithm:
         values = validate_params(self._model, self.card.params, params)
         return ResolvedAlgorithm(MappingProxyType(values), resolve_stages(self.card.stages, values))
 

@@ -24,12 +24,14 @@ from aihub.algorithms.contract import (
     unsound,
 )
 from aihub.algorithms.drawing import draw, overlays
-from aihub.algorithms.examples import Footage, footage, is_synthetic
+from aihub.algorithms.examples import Footage, footage, is_synthetic, recording
 from aihub.algorithms.expectations import Expect, Watch, read_expect
+from aihub.algorithms.hearing import hear
 from aihub.algorithms.inference import infer
 from aihub.algorithms.planner import Plan
+from aihub.algorithms.sound_contract import check_sound_confidence, check_sounds, unsound_heard
 from aihub.errors import AihubError, CardError
-from aihub.types import AnyResult, Example, Findings, Frame, Predictor, Readiness
+from aihub.types import AnyResult, Example, Findings, Frame, InputKind, Predictor, Readiness
 
 Evidence = Literal["real", "synthetic"]
 
@@ -167,9 +169,12 @@ def _check_schema(algorithm: Algorithm) -> str:
 def _promises(algorithm: Algorithm, predictor: Predictor, *, ready: bool) -> Iterator[Check]:
     """Contract, batch law and confidence law: on generated detections, else with the real models."""
     generated = GeneratedDetections(labels_of(algorithm))
-    laws = [("contract", check_shapes), ("batch law", check_batch)]
+    listens = InputKind.AUDIO in algorithm.card.input
+    laws = (
+        [("contract", check_sounds)] if listens else [("contract", check_shapes), ("batch law", check_batch)]
+    )
     if "confidence" in algorithm.card.params:
-        laws.append(("confidence law", check_confidence))
+        laws.append(("confidence law", check_sound_confidence if listens else check_confidence))
     for name, law in laws:
 
         def attempt(law: Callable[[Algorithm, Predictor], None] = law) -> str:
@@ -209,6 +214,8 @@ class _Trial:
         self.shows_presence = expect.shows_presence()
         if state is not Readiness.READY:
             raise _SkippedError(f"not checked: {state.value}")
+        if InputKind.AUDIO in self._algorithm.card.input:
+            return self._listen(expect)
         shown = footage(self._example, self._media)
         if shown is None:
             raise _SkippedError("not checked: media absent")
@@ -221,6 +228,18 @@ class _Trial:
         if self._best is None:
             raise ContractError("the example has no frames")
         check_wire(self._best[2])
+        return self._verdict(watch, expect)
+
+    def _listen(self, expect: Expect) -> str:
+        sound = recording(self._example, self._media)
+        if sound is None:
+            raise _SkippedError("not checked: media absent")
+        result = hear(self._algorithm, sound, self._example.params, self._predictor)
+        if problem := unsound_heard(result, sound.duration):
+            raise ContractError(problem)
+        check_wire(result)
+        watch = Watch(self._algorithm.card.event)
+        watch.see(result, 0.0)
         return self._verdict(watch, expect)
 
     def _results(self, shown: Footage) -> Iterator[tuple[Frame, AnyResult]]:

@@ -17,6 +17,7 @@ from aihub.algorithms.planner import Plan
 from aihub.errors import AihubError
 from aihub.types import (
     AnyResult,
+    Bill,
     Codes,
     Detections,
     Findings,
@@ -82,6 +83,7 @@ class GeneratedDetections:
         *,
         source: str = "",  # noqa: ARG002 - refused
         deadline: float | None = None,  # noqa: ARG002 - refused
+        bill: Bill | None = None,  # noqa: ARG002 - refused
     ) -> Future[dict[str, Tensor]]:
         """Refused."""
         raise NoTensorsError(f"model {model!r} is asked for raw tensors")

@@ -134,7 +134,7 @@ def _draw_result(canvas: _Canvas, result: AnyResult) -> None:
     elif isinstance(result, Texts | Codes):
         for quad, text in zip(result.quads, result.text, strict=True):
             canvas.quad(quad, PALETTE[0], text if len(text) <= 40 else f"{text[:37]}...")
-    else:
+    elif isinstance(result, Quality):
         words = "  ".join(f"{name} {value:.3g}" for name, value in result.measures.items())
         canvas.tag(
             f"{'fault' if result.fault else 'fine'} {result.score:.2f}  {words}",

@@ -1,7 +1,8 @@
-"""The frames of a card's example, by its `media`:
+"""The frames or the sound of a card's example, by its `media`:
 
 images/...          a picture of the real test media
 video/...           a clip of the real test media, read at the example's rate
+audio/...           a recording of the real test media
 still:images/...    a real picture held for the example's seconds under sensor noise: what stands still in a clip
 drawn:NAME          a picture or clip that the project draws (see `aihub.algorithms.drawn`)
 """
@@ -17,8 +18,9 @@ import cv2
 import numpy as np
 
 from aihub.algorithms.drawn import drawing, with_noise
+from aihub.algorithms.sound_files import decode_sound
 from aihub.errors import ImageDecodeError
-from aihub.types import Example, Frame, Image
+from aihub.types import Example, Frame, Image, Sound
 
 EPOCH = 1_767_225_600.0
 """Frame time of the first frame of an example: 2026-01-01, so that examples are the same on every day."""
@@ -70,6 +72,26 @@ def footage(example: Example, media: Path | None) -> Footage | None:
         moments = (index / example.fps for index in range(round(example.fps * example.seconds)))
         return Footage(True, _timed((with_noise(picture, moment) for moment in moments), example))
     return Footage(False, _timed(iter([picture]), example))
+
+
+def recording(example: Example, media: Path | None) -> Sound | None:
+    """The first `seconds` of an example's recording.
+
+    Args:
+        example: from a card of an algorithm that listens.
+        media: folder of the real test media, None when it is not on this machine.
+
+    Returns:
+        None when the recording is not here.
+
+    Raises:
+        SoundDecodeError: the file is here but cannot be read.
+        UnsupportedTypeError: it is no recording, or what reads it is not installed.
+    """
+    path = media / example.media if media is not None else None
+    if path is None or not path.is_file():
+        return None
+    return Sound(decode_sound(path.read_bytes()), source=example.media).cut(0, example.seconds)
 
 
 def is_synthetic(media: str) -> bool:

@@ -2,7 +2,7 @@
 
 expect:
   labels: {person: ">=2", dog: 0}     rows of that label, the most on any frame
-  texts: ["NO PARKING"]               each occurs in a line that was read
+  texts: ["NO PARKING"]               each occurs in a line that was read, or in what was said
   codes: ["https://example.org"]      each is the whole content of a code that was read
   fault: true                         a picture fault was seen (false: on no frame)
   measures: {count: ">=2"}            figure of a rule or of a verdict, the highest on any frame
@@ -21,7 +21,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from aihub.errors import CardError
-from aihub.types import AnyResult, Codes, Detections, EventSpec, Findings, Quality, Texts
+from aihub.types import (
+    AnyResult,
+    Codes,
+    Detections,
+    EventSpec,
+    Findings,
+    Quality,
+    SoundEvents,
+    Texts,
+    Transcript,
+)
 
 _COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
 _FORM = re.compile(r"^(>=|<=|>|<|==)?\s*(-?\d+(?:\.\d+)?)$")
@@ -98,6 +108,7 @@ class Watch:
     def __init__(self, event: EventSpec | None) -> None:
         self._event = event
         self.frames = 0
+        self._listened = False
         self.labels: Counter[str] = Counter()
         self.texts: list[str] = []
         self.codes: set[str] = set()
@@ -110,6 +121,7 @@ class Watch:
     def see(self, result: AnyResult, moment: float) -> None:
         """Take in the result of one frame; `moment` in seconds."""
         self.frames += 1
+        self._listened = isinstance(result, SoundEvents | Transcript)
         found = result
         if isinstance(result, Findings):
             found = result.found
@@ -117,11 +129,15 @@ class Watch:
             for key in (observation.key for observation in result.observations):
                 self.keys.add(key)
                 self._live(key, moment)
-        if isinstance(found, Detections):
-            for label, count in Counter(found.names()).items():
+        if isinstance(found, Detections | SoundEvents):
+            names = found.label if isinstance(found, SoundEvents) else found.names()
+            for label, count in Counter(names).items():
                 self.labels[label] = max(self.labels[label], count)
         elif isinstance(found, Texts):
             self.texts.extend(found.text)
+        elif isinstance(found, Transcript):
+            self.texts.extend(segment.text for segment in found.segments)
+            self._measure({"segments": float(len(found))})
         elif isinstance(found, Codes):
             self.codes.update(found.text)
         elif isinstance(found, Quality):
@@ -174,7 +190,8 @@ class Watch:
 
     def summary(self) -> str:
         """What was seen, in a line."""
-        parts = [f"{self.frames} frames" if self.frames != 1 else "1 picture"]
+        one = "1 recording" if self._listened else "1 picture"
+        parts = [f"{self.frames} frames" if self.frames != 1 else one]
         parts += [f"{label} {count}" for label, count in self.labels.most_common(5)]
         parts += [f"{len(self.texts)} lines of text"] if self.texts else []
         parts += [f"{len(self.codes)} codes"] if self.codes else []

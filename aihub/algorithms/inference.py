@@ -1,4 +1,4 @@
-"""Single pictures through an algorithm: each with fresh state, all under way at the same time."""
+"""Single pictures through algorithms: each with fresh state, all under way at the same time, shared work done once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.base import Stage, StageError
-from aihub.algorithms.planner import make_stage, wrap_failure
-from aihub.errors import DeadlineError
-from aihub.types import AnyResult, Frame, Predictor
+from aihub.algorithms.behalf import OnBehalf
+from aihub.algorithms.chains import Chains, Found, Link, Node, begin, finish, links_of
+from aihub.errors import AihubError
+from aihub.types import AnyResult, Bill, Frame, Predictor
 
 
 def infer(
@@ -22,6 +22,7 @@ def infer(
     *,
     source: str = "",
     timeout_s: float = 30.0,
+    deadline: float | None = None,
 ) -> list[AnyResult]:
     """Run an algorithm on pictures that have nothing to do with each other.
 
@@ -30,11 +31,12 @@ def infer(
 
     Args:
         algorithm: what to run.
-        frames: any number of pictures.
+        frames: any number of pictures; what is done for one is put on its bill, if it has one.
         params: the algorithm's parameters; defaults fill the rest.
         predictor: whatever runs the models.
-        source: name of the caller, for fairness between callers; the frames' own where empty.
+        source: who asks, `tenant/key`, for fairness between callers; the frames' own where empty.
         timeout_s: seconds for all of it.
+        deadline: `time.monotonic()` by which it has to be done, if that is sooner.
 
     Returns:
         One result a picture, in order.
@@ -43,32 +45,118 @@ def infer(
         ParamsError: a parameter is wrong.
         AihubError: a stage failed on a picture, or the time is over.
     """
-    resolved = algorithm.resolve(params)
-    deadline = time.monotonic() + timeout_s
+    (answer,) = infer_many(
+        [(algorithm, params)], frames, predictor, source=source, timeout_s=timeout_s, deadline=deadline
+    )
+    if isinstance(answer, AihubError):
+        raise answer
+    return answer
+
+
+def infer_many(
+    requests: Sequence[tuple[Algorithm, Mapping[str, Any]]],
+    frames: Sequence[Frame],
+    predictor: Predictor,
+    *,
+    source: str = "",
+    timeout_s: float = 30.0,
+    deadline: float | None = None,
+) -> list[list[AnyResult] | AihubError]:
+    """Run several algorithms on the same pictures; what they have in common is done once a picture.
+
+    Args:
+        requests: algorithms with their parameters; the same one may come more than once.
+        frames: any number of pictures; what is done for one is put on its bill, if it has one.
+        predictor: whatever runs the models.
+        source: who asks, `tenant/key`, for fairness between callers; the frames' own where empty.
+        timeout_s: seconds for all of it.
+        deadline: `time.monotonic()` by which it has to be done, if that is sooner.
+
+    Returns:
+        For every request, in order, one result a picture, or the first error that it met: a wrong parameter, a stage
+        that failed, `DeadlineError`. One that fails hurts no other. Results may be shared between requests: they are
+        not to be written to.
+    """
+    latest = time.monotonic() + timeout_s
+    until = latest if deadline is None else min(latest, deadline)
     if source:
         frames = [dataclasses.replace(frame, source=source) for frame in frames]
-    chains = [[make_stage(kind, settings, predictor) for kind, settings in resolved.stages] for _ in frames]
-    for frame, chain in zip(frames, chains, strict=True):
-        _guarded(chain[0].name, chain[0].begin, frame)
-    return [_finish(chain, frame, deadline) for frame, chain in zip(frames, chains, strict=True)]
+    asked = _Asked(requests)
+    looks = [_Look(frame, predictor, asked, until) for frame in frames]
+    for look in looks:
+        look.begin()
+    for look in looks:
+        look.finish(until)
+    return asked.answers
 
 
-def _finish(chain: Sequence[Stage[Any]], frame: Frame, deadline: float) -> AnyResult:
-    found: AnyResult | None = None
-    for stage in chain:
-        if time.monotonic() > deadline:
-            raise DeadlineError("the request took longer than it may", hint="send fewer or smaller pictures")
-        found = _guarded(stage.name, stage.process, frame, found)
-    if found is None:
-        raise StageError(f"stage {chain[-1].name!r} gave no result")
-    return found
+class _Asked:
+    """Requests and what became of them so far."""
+
+    def __init__(self, requests: Sequence[tuple[Algorithm, Mapping[str, Any]]]) -> None:
+        self.ids = [algorithm.card.id for algorithm, _ in requests]
+        self.links: dict[int, tuple[Link, ...]] = {}
+        self.answers: list[list[AnyResult] | AihubError] = [[] for _ in requests]
+        for index, (algorithm, params) in enumerate(requests):
+            try:
+                self.links[index] = links_of(algorithm.resolve(params).stages)
+            except AihubError as error:
+                self.answers[index] = error
+
+    def answer(self, index: int, found: AnyResult | AihubError) -> None:
+        so_far = self.answers[index]
+        if isinstance(found, AihubError):
+            self.answers[index] = found
+        elif not isinstance(so_far, AihubError):
+            so_far.append(found)
+
+    def alive(self, index: int) -> bool:
+        return not isinstance(self.answers[index], AihubError)
 
 
-def _guarded(name: str, call: Any, *args: Any) -> Any:
-    try:
-        return call(*args)
-    except Exception as error:
-        failure = wrap_failure(name, error)
-        if failure is error:
-            raise
-        raise failure from error
+class _Look:
+    """One picture and its stages."""
+
+    def __init__(self, frame: Frame, predictor: Predictor, asked: _Asked, until: float) -> None:
+        self._frame, self._asked = frame, asked
+        # Several algorithms on one bill: what each costs can only be told where every stage has a bill of its own.
+        self._split = frame.bill is not None and len(asked.links) > 1
+        whole = None if self._split else frame.bill
+        self._chains = Chains(OnBehalf(predictor, bill=whole, deadline=until), billed=self._split)
+        self._ends: dict[int, Node] = {}
+        self._found: Found = {}
+        for index, links in asked.links.items():
+            if asked.alive(index):
+                try:
+                    self._ends[index] = self._chains.add(links)
+                except AihubError as error:
+                    asked.answer(index, error)
+        self._order = self._chains.order()
+        self._served = [(node, node.chains) for node in self._order] if self._split else []
+        self._asking = dict(self._ends) if self._split else {}
+
+    def begin(self) -> None:
+        self._found = begin(self._order, self._frame)
+
+    def finish(self, until: float) -> None:
+        for index in [index for index in self._ends if not self._asked.alive(index)]:
+            self._chains.remove(self._ends.pop(index))  # it failed on a picture before: nobody wants the rest
+        finish(self._chains.order(), self._frame, self._found, until)
+        for index, end in self._ends.items():
+            self._asked.answer(index, self._found[end])
+        if self._frame.bill is not None:
+            for node in self._order:
+                self._frame.bill.add(node.key[0], node.spent)
+            self._settle(self._frame.bill)
+
+    def _settle(self, bill: Bill) -> None:
+        """Put what the stages' models cost on the bill, and who owes what: a stage is split among those it was to serve."""
+        shares: dict[Node, float] = {}
+        for node, served in self._served:
+            cost = node.spent
+            for model, seconds in node.bill.spent.items() if node.bill else ():
+                bill.add(model, seconds)
+                cost += seconds
+            shares[node] = (shares[node.parent] if node.parent else 0.0) + cost / served
+        for index, end in self._asking.items():
+            bill.owe(self._asked.ids[index], shares[end])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -119,8 +120,8 @@ def allowed(param: Param) -> str:
         "boolean": "true or false",
         "string": f"text of at most {MAX_TEXT} characters",
         "strings": f"a list of at most {MAX_WORDS} texts",
-        "polygon": f"a list of 3 to {MAX_CORNERS} corners [x, y], each from 0 to 1, not all on one line",
-        "line": "two different points [[x, y], [x, y]], each from 0 to 1",
+        "polygon": f"a list of 3 to {MAX_CORNERS} corners [x, y] with x and y from 0 to 1 that enclose an area",
+        "line": "two different points [[x, y], [x, y]] with x and y from 0 to 1",
     }[param.type]
 
 
@@ -142,14 +143,18 @@ def validate_params(
         key = str(first["loc"][0]) if first["loc"] else ""
         if key in params:
             raise ParamsError(
-                f"{key} must be {allowed(params[key])}, but is {_short(given.get(key))}", field=key
+                f"{key} must be {allowed(params[key])}; given was {_short(given.get(key))}", field=key
             ) from error
         raise ParamsError(f"no parameter named {key!r}", field=key, hint=_known(key, params)) from error
     return {key: getattr(made, key) for key in params}
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    """As the caller wrote it, in JSON, where it can be; cut."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

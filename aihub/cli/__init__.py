@@ -41,6 +41,10 @@ PLACES = {
     "streams": Place("streams", "Cameras under analysis.", MANAGE),
     "events": Place("events", "Alarms, past and as they happen.", MANAGE),
     "sinks": Place("sinks", "Where alarms are delivered to.", MANAGE),
+    "jobs": Place("jobs", "Films and pictures, analysed once from beginning to end.", MANAGE),
+    "tenants": Place("tenants", "Who shares the hub, and what each may use.", MANAGE),
+    "usage": Place("usage", "What tenants used, by day and algorithm.", MANAGE),
+    "audit": Place("audit", "Who did what, when, from where.", MANAGE),
     "keys": Place("keys", "API keys of the hub whose home is here.", MANAGE),
 }
 """The commands. Each is imported when it is called: together they take a second, most of it OpenCV and SciPy."""

@@ -26,8 +26,7 @@ from aihub.cli.local import hush_retries, local_settings
 from aihub.cli.output import JsonFlag, console, print_json, say
 from aihub.cli.stopping import stop_on_signals
 from aihub.cli.streams import coloured as coloured_state
-from aihub.client import AihubClient
-from aihub.client.models import Stream
+from aihub.client import AihubClient, Stream
 from aihub.errors import AihubError
 from aihub.serve.cluster import Cluster, free_port, port_taken
 from aihub.serve.home import PreparedHome, prepare_home

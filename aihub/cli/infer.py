@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from aihub.algorithms.drawing import draw
 from aihub.algorithms.inference import infer as run_inference
+from aihub.cli.listen import listen, listens, show_heard
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, print_json, print_table, say
 from aihub.cli.values import parse_params
@@ -17,7 +19,7 @@ from aihub.errors import ImageDecodeError, InputError, UnsupportedTypeError
 from aihub.serve.pictures import decode_picture
 from aihub.serve.runtime import Runtime
 from aihub.settings import Settings
-from aihub.types import AnyResult, Codes, Detections, Findings, Frame, Texts
+from aihub.types import AnyResult, Codes, Detections, Findings, Frame, SoundEvents, Texts, Transcript
 
 app = typer.Typer(add_completion=False)
 
@@ -27,7 +29,12 @@ def infer(
     algorithm: Annotated[
         str, typer.Argument(metavar="ALGORITHM", help="Id of an algorithm (see `aihub algorithms list`).")
     ],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pictures: JPEG, PNG, WebP or BMP.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE", help="Pictures (JPEG, PNG, WebP, BMP) or recordings (WAV, FLAC, OGG, MP3)."
+        ),
+    ],
     param: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; JSON or plain text. Repeat."),
@@ -37,14 +44,20 @@ def infer(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run one algorithm on pictures, here, without a hub.
+    """Run one algorithm on pictures or recordings, here, without a hub.
 
-    With --json: one object for one picture, a list of them for several.
+    With --json: one object for one file, a list of them for several.
     """
     here = quiet_settings()
     params = parse_params(param)
     with Runtime(here, kind="cli") as runtime:
         chosen = runtime.registry.get(algorithm)
+        if listens(chosen):
+            if out:
+                raise InputError("results of sound cannot be drawn", field="out")
+            heard = listen(chosen, files, params, runtime.predictor, here)
+            _print(files, heard, [None] * len(files), json=json)
+            return
         frames = [_read(file, here) for file in files]
         for model in chosen.models():
             runtime.store.path(
@@ -56,6 +69,12 @@ def infer(
         None if folder is None else _draw(folder / f"{name}.{algorithm}.jpg", frame, result)
         for name, frame, result in zip(_names(files), frames, results, strict=True)
     ]
+    _print(files, results, drawn, json=json)
+
+
+def _print(
+    files: Sequence[Path], results: Sequence[AnyResult], drawn: Sequence[Path | None], *, json: bool
+) -> None:
     if json:
         rows = [
             {"file": str(file), **result.to_json(), **({"drawn": str(picture)} if picture else {})}
@@ -111,6 +130,8 @@ def _show(result: AnyResult) -> None:
         for name, value in result.measures.items():
             if name != "score":  # it stands by the verdict
                 say(f"  {name}: {value:g}")
+    elif isinstance(result, Transcript | SoundEvents):
+        show_heard(result)
     elif not len(result) and isinstance(result, Detections | Texts | Codes):
         say("  nothing found")
     elif isinstance(result, Detections):

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from aihub.cli.local import quiet_settings
+from aihub.cli.local import home_repository, person
 from aihub.cli.output import JsonFlag, print_json, print_table, say
 from aihub.errors import InputError
-from aihub.serve.home import open_repository, prepare_home
 from aihub.serve.security import SCOPES, new_key
+from aihub.storage.base import TenantNotFoundError
 from aihub.storage.records import ApiKey
-from aihub.storage.repository import Repository
 
 app = typer.Typer(help="API keys of the hub whose home is here.", no_args_is_help=True, add_completion=False)
-
-
-def _repository() -> Repository:
-    here = quiet_settings()
-    prepare_home(here)
-    return open_repository(here)
 
 
 @app.command("create")
@@ -50,20 +43,23 @@ def create(
         )
     key, digest, prefix = new_key()
     expires = None if expires_days is None else time.time() + expires_days * 86400
-    row = _repository().add_key(
-        name=name, tenant=tenant, key_hash=digest, prefix=prefix, scopes=wanted, expires_at=expires
+    repository = home_repository()
+    try:
+        repository.get_tenant(tenant)
+    except TenantNotFoundError as error:
+        error.field, error.hint = "tenant", f"aihub tenants create {tenant}"
+        raise
+    row = repository.add_key(
+        name=name,
+        tenant=tenant,
+        key_hash=digest,
+        prefix=prefix,
+        scopes=wanted,
+        expires_at=expires,
+        by=person(),
     )
     if json:
-        print_json(
-            {
-                "key": key,
-                "id": row.id,
-                "name": name,
-                "tenant": tenant,
-                "scopes": wanted,
-                "expires_at": expires,
-            }
-        )
+        print_json(_fresh(key, row))
         return
     say((key, "bold"))
     say(f"for {name} ({', '.join(wanted)}); it is not shown again")
@@ -72,11 +68,11 @@ def create(
 @app.command("list")
 def list_keys(json: JsonFlag = False) -> None:
     """List keys; the keys themselves are not kept."""
-    rows = _repository().list_keys()
+    rows = home_repository().list_keys()
     if json:
         print_json([{"id": r.id, "name": r.name, "prefix": r.prefix, "tenant": r.tenant, "scopes": list(r.scopes),
                      "created_at": r.created_at, "expires_at": r.expires_at, "revoked_at": r.revoked_at,
-                     "last_used_at": r.last_used_at} for r in rows])  # fmt: skip
+                     "last_used_at": r.last_used_at, "replaced_by": r.replaced_by} for r in rows])  # fmt: skip
         return
     print_table(
         ("ID", "NAME", "BEGINS WITH", "TENANT", "SCOPES", "STATE"),
@@ -94,13 +90,46 @@ def _state(row: ApiKey) -> str:
     return f"expired {day}" if row.expires_at < time.time() else f"active until {day}"
 
 
+@app.command("rotate")
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key (see list).")],
+    grace_hours: Annotated[
+        float,
+        typer.Option(min=0.0, max=720.0, metavar="HOURS", help="How long the old key goes on working."),
+    ] = 24.0,
+    json: JsonFlag = False,
+) -> None:
+    """Make a key that replaces another: same name, tenant and scopes; the old one ends after the grace time."""
+    key, digest, prefix = new_key()
+    row = home_repository().rotate_key(
+        key_id, key_hash=digest, prefix=prefix, grace_s=grace_hours * 3600, by=person()
+    )
+    if json:
+        print_json(_fresh(key, row) | {"replaces": key_id})
+        return
+    say((key, "bold"))
+    say(f"for {row.name}; it is not shown again. {key_id} ends within {grace_hours:g} hours")
+
+
+def _fresh(key: str, row: ApiKey) -> dict[str, Any]:
+    """A new key as a program reads it."""
+    return {
+        "key": key,
+        "id": row.id,
+        "name": row.name,
+        "tenant": row.tenant,
+        "scopes": list(row.scopes),
+        "expires_at": row.expires_at,
+    }
+
+
 @app.command("revoke")
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key (see list).")],
     json: JsonFlag = False,
 ) -> None:
     """Revoke a key; it stops working within seconds."""
-    _repository().revoke_key(key_id)
+    home_repository().revoke_key(key_id, by=person())
     if json:
         print_json({"revoked": key_id})
     else:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from aihub.errors import ConfigError, InputError
 from aihub.settings import Settings
+
+if TYPE_CHECKING:
+    from aihub.storage.records import Actor
+    from aihub.storage.repository import Repository
 
 
 def local_settings(**flags: object) -> Settings:
@@ -37,6 +44,26 @@ def quiet_settings() -> Settings:
     return (
         found if "log_level" in found.model_fields_set else found.model_copy(update={"log_level": "WARNING"})
     )
+
+
+def home_repository() -> Repository:
+    """The database of the hub whose home is here, made when it is not there yet."""
+    from aihub.serve.home import open_repository, prepare_home
+
+    here = quiet_settings()
+    prepare_home(here)
+    return open_repository(here)
+
+
+def person() -> Actor:
+    """Who sits at this machine, for the audit."""
+    from aihub.storage.records import Actor
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        name = str(os.getuid())
+    return Actor(name, address="local")
 
 
 def hush_retries() -> None:

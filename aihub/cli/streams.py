@@ -9,9 +9,9 @@ from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
 from aihub.cli.output import JsonFlag, print_json, print_mapping, print_table, say
-from aihub.cli.values import parse_params
-from aihub.client.models import Stream
-from aihub.errors import ParamsError, StreamError
+from aihub.cli.values import no_strays, params_of, parse_params
+from aihub.client import Stream
+from aihub.errors import StreamError
 from aihub.streams.probe import probe as probe_camera
 from aihub.types import StreamSpec, StreamState
 
@@ -40,6 +40,9 @@ def add(
         bool, typer.Option("--motion-gate", help="Skip frames while nothing moves.")
     ] = False,
     transport: Annotated[str, typer.Option(metavar="KIND", help="tcp or udp.")] = "tcp",
+    group: Annotated[
+        str, typer.Option("--group", "-g", metavar="NAME", help="Group; grants to tenants name groups.")
+    ] = "default",
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,35 +61,19 @@ def add(
     aihub streams add rtsp://10.1.2.3/1 -a intrusion -a black-screen -p 'intrusion.zone=[[0,0.5],[1,0.5],[1,1],[0,1]]'
     """
     values = parse_params(param)
-    tasks = [{"algorithm": item, "params": _params_of(item, values)} for item in algorithm]
+    tasks = [{"algorithm": item, "params": params_of(item, values)} for item in algorithm]
     fields: dict[str, Any] = {
         "name": name,
         "transport": transport,
+        "group": group,
         "sampling": {"fps": fps, "motion_gate": motion_gate},
     }
     if stream_id is not None:
         fields["id"] = stream_id
-    _no_strays(values, algorithm)
+    no_strays(values, algorithm, "watch this stream")
     with connect(url, key) as hub:
         stream = hub.add_stream(address, tasks, **fields)
     _print_one(stream, json)
-
-
-def _no_strays(values: dict[str, Any], algorithms: list[str]) -> None:
-    for name in values:
-        owner, dot, _ = name.partition(".")
-        if dot and owner not in algorithms:
-            raise ParamsError(
-                f"{name!r} is for an algorithm that does not watch this stream",
-                field=name,
-                hint=f"-a names {', '.join(algorithms)}",
-            )
-
-
-def _params_of(algorithm: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Parameters for one algorithm: those without a prefix, and those with its id before the dot."""
-    own = {name.split(".", 1)[1]: value for name, value in values.items() if name.startswith(f"{algorithm}.")}
-    return {name: value for name, value in values.items() if "." not in name} | own
 
 
 @app.command("list")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
@@ -21,10 +20,11 @@ TaskLike = str | StreamTask | Mapping[str, Any]
 """An algorithm's id, a task, or a task as the API takes it."""
 
 JPEG_QUALITY = 95
+BINARY = "application/octet-stream"
 
 
-def file_of(image: Picture) -> bytes:
-    """A picture as a file's content.
+def file_of(image: Picture, field: str = "images") -> bytes:
+    """A picture, or another file, as its content.
 
     Raises:
         InputError: it cannot be read or encoded.
@@ -35,10 +35,23 @@ def file_of(image: Picture) -> bytes:
         try:
             return Path(image).read_bytes()
         except OSError as error:
-            raise InputError(f"{image} cannot be read: {error.strerror}", field="images") from error
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+            raise InputError(f"{image} cannot be read: {error.strerror}", field=field) from error
+    return _jpeg(image, field)
+
+
+def _jpeg(image: npt.NDArray[np.uint8], field: str) -> bytes:
+    # Imported here: whoever sends files needs no OpenCV.
+    try:
+        import cv2
+    except ImportError as error:
+        hint = "install opencv-python-headless, or send files"
+        raise InputError("arrays are sent as JPEG, which OpenCV makes", field=field, hint=hint) from error
+    try:
+        done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error:
+        done = False
     if not done:
-        raise InputError("the picture cannot be made a JPEG", field="images")
+        raise InputError("the picture cannot be made a JPEG", field=field, hint="(H, W, 3) uint8 BGR")
     return data.tobytes()
 
 
@@ -58,8 +71,3 @@ def plain(fields: Mapping[str, Any]) -> dict[str, Any]:
     if "tasks" in values:
         values["tasks"] = [task_of(task) for task in values["tasks"]]
     return values
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Those that are not None, as the query takes them."""
-    return {name: str(value) for name, value in values.items() if value is not None}

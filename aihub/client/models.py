@@ -1,117 +1,96 @@
-"""What the client gives back."""
+"""What the client gives back beyond `aihub.types.answers`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from aihub.types import AnyResult, Event, EventSpec, InputKind, Readiness, Sampling, StreamStatus, StreamTask
-
-
-class _Seen(BaseModel):
-    # A newer hub may say more than this client knows.
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class AlgorithmInfo(_Seen):
-    """An algorithm: what it does, whether it can be used now, what it takes."""
-
-    id: str
-    version: int
-    title: dict[str, str]
-    summary: str
-    domain: str
-    input: list[InputKind]
-    readiness: Readiness
-    reason: str = ""
-    params: dict[str, Any] = Field(default_factory=dict, description="JSON schema.")
-    models: list[str] = Field(default_factory=list)
-    event: EventSpec | None = None
-    evidence: list[dict[str, str]] = Field(default_factory=list)
-    intended_use: str = ""
-    limits: str = ""
-
-
-class Stream(_Seen):
-    """A stream as it was asked for, and how it is doing."""
-
-    id: str
-    name: str
-    url: str
-    has_credentials: bool
-    transport: str
-    tasks: list[StreamTask]
-    sampling: Sampling
-    enabled: bool
-    tenant: str
-    revision: int
-    status: StreamStatus
-
-
-class StreamResult(_Seen):
-    """What became of one stream of many: `stream` or `problem`."""
-
-    index: int
-    status: int
-    id: str | None = None
-    stream: Stream | None = None
-    problem: dict[str, Any] | None = None
-
-
-class Sink(_Seen):
-    """Where events are delivered to."""
-
-    id: str
-    name: str
-    kind: str
-    tenant: str
-    algorithms: list[str]
-    severities: list[str]
-    streams: list[str]
-    enabled: bool
-    created_at: float
-    target: str = ""
-
-
-class Key(_Seen):
-    """An API key, by its prefix."""
-
-    id: str
-    name: str
-    tenant: str
-    prefix: str
-    scopes: list[str]
-    created_at: float
-    expires_at: float | None = None
-    revoked_at: float | None = None
-    last_used_at: float | None = None
-
-
-class Check(_Seen):
-    """One thing that must be true before the hub is ready."""
-
-    ok: bool
-    detail: str = ""
-
-
-class Ready(_Seen):
-    """Whether the hub can be used."""
-
-    ready: bool
-    version: str
-    checks: dict[str, Check]
+from aihub.errors import AihubError
+from aihub.types import AnyResult, Event
 
 
 @dataclass(frozen=True, slots=True)
 class InferAnswer:
-    """Results of one request, one for each picture, in order."""
+    """Results of one request, one for each picture, in order.
+
+    Attributes:
+        algorithm: its id.
+        version: of the algorithm.
+        results: columnar, one for each picture; boxes in its pixels.
+        took_ms: in the hub, milliseconds.
+        drawn: the pictures with the results drawn on them, JPEG; empty unless asked for.
+    """
 
     algorithm: str
     version: int
     results: list[AnyResult]
     took_ms: float
+    drawn: list[bytes] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmAnswer:
+    """What one of several algorithms gave.
+
+    Attributes:
+        algorithm: its id, as it was asked for.
+        version: of the algorithm; None when there is none of that id.
+        results: one for each picture, in order; empty with an error.
+        error: why it gave none.
+        drawn: the pictures with the results drawn on them, JPEG; empty unless asked for.
+    """
+
+    algorithm: str
+    version: int | None
+    results: list[AnyResult]
+    error: AihubError | None = None
+    drawn: list[bytes] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyAnswer:
+    """What several algorithms gave for the same pictures, in the order they were asked for; took_ms in the hub."""
+
+    answers: list[AlgorithmAnswer]
+    took_ms: float
+
+    def __getitem__(self, algorithm: str) -> AlgorithmAnswer:
+        """The answer of one of them.
+
+        Raises:
+            KeyError: it was not asked for.
+        """
+        for answer in self.answers:
+            if answer.algorithm == algorithm:
+                return answer
+        raise KeyError(algorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an algorithm made of a recording.
+
+    Attributes:
+        algorithm: its id.
+        version: of the algorithm.
+        result: a `Transcript` or `SoundEvents`; times in seconds of the recording.
+        duration: of the recording, seconds.
+        took_ms: in the hub, milliseconds.
+    """
+
+    algorithm: str
+    version: int
+    result: AnyResult
+    duration: float
+    took_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptPart:
+    """A piece of a transcript as it is made; the last one has `whole`, all of it."""
+
+    delta: str
+    whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +99,6 @@ class LiveEvent:
 
     seq: int
     event: Event
+
+
+Json = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError as ProtobufError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError as ProtobufError
 from onnx import TensorProto, helper, numpy_helper
 
 from aihub.engine.session import Backend, Feeds, Port, RunSettings, Session
@@ -278,7 +278,9 @@ class _OpenVinoSession(Session):
             if request is None:
                 request = self._requests.mine = self._compiled.create_infer_request()
             for name, value in feeds.items():
-                request.set_tensor(self._inputs[name], self._openvino.Tensor(value, shared_memory=True))
+                # Shared memory has to be writable, although nobody writes; what came over a wire is not.
+                mine = value if value.flags.writeable else value.copy()
+                request.set_tensor(self._inputs[name], self._openvino.Tensor(mine, shared_memory=True))
             request.infer()
             return {name: request.get_output_tensor(at).data for at, name in enumerate(self._names)}
         except KeyError as error:

@@ -36,7 +36,7 @@ from aihub.errors import (
     ConfigError,
     ModelNotFoundError,
 )
-from aihub.types import Detections, Frame, ModelCard, Tensor
+from aihub.types import Bill, Detections, Frame, ModelCard, Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +100,13 @@ class Engine:
     ) -> Future[Detections]:
         """Find things in one frame; a second call for the same model and confidence shares the first one's future.
 
+        Cancelling the future, while its work still waits, takes that out of the queue.
+
         Args:
             model: name or role.
-            frame: any size.
+            frame: any size; the run's seconds are put on its bill, under the model's name.
             confidence: in (0, 1]; what scores less is left out.
-            source: who asks, for fairness; empty takes the frame's.
+            source: who asks, for fairness: `tenant/who`; empty takes the frame's.
             deadline: `time.monotonic()` after which it need not start.
 
         Returns:
@@ -130,26 +132,35 @@ class Engine:
         pixels, placement = prepare(frame, card.input)
         lane.prepared(time.perf_counter() - began)
         payload = Picture(pixels, placement, confidence)
-        item: Item[Payload] = Item(payload, source, "picture", deadline, time.monotonic())
+        item: Item[Payload] = Item(payload, source, "picture", deadline, time.monotonic(), bill=frame.bill)
         return self._submit(lane, item)
 
     def run(
-        self, model: str, inputs: Mapping[str, Tensor], *, source: str = "", deadline: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, Tensor],
+        *,
+        source: str = "",
+        deadline: float | None = None,
+        bill: Bill | None = None,
     ) -> Future[dict[str, Tensor]]:
         """Raw tensors in, raw tensors out; the arrays of the answer are the caller's. Errors as of `detect`.
 
         Args:
             model: name or role.
             inputs: contiguous arrays by name of the prepared graph's inputs, not to be changed until answered.
-            source: who asks, for fairness.
+            source: who asks, for fairness: `tenant/who`.
             deadline: `time.monotonic()` after which it need not start.
+            bill: where the run's seconds are put down, under the model's name.
         """
         try:
             lane = self._lane(self._card(model))
         except AihubError as error:
             return _failed(error)
         feeds = dict(inputs)
-        item: Item[Payload] = Item(Tensors(feeds), source, group_of(feeds), deadline, time.monotonic())
+        item: Item[Payload] = Item(
+            Tensors(feeds), source, group_of(feeds), deadline, time.monotonic(), bill=bill
+        )
         return self._submit(lane, item)
 
     def _submit(self, lane: Lane[Payload], item: Item[Payload]) -> Future[Any]:
@@ -262,6 +273,14 @@ class Engine:
         if self._memory.drop(card.name):
             self._loader.forgive(card.name)
         return report
+
+    def unload(self, name: str, timeout_s: float = 10.0) -> bool:
+        """Give up a model's memory as soon as no run uses it; the next request loads it again. Returns whether it is gone.
+
+        Raises:
+            ModelNotFoundError: nobody knows it.
+        """
+        return self._memory.drop(self._card(name).name, timeout_s)
 
     def health(self) -> str | None:
         """None when all is well, else why not: closed, or a run or load that has not come back."""

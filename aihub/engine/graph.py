@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError as ProtobufError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError as ProtobufError
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from aihub.errors import CardError, SessionError

@@ -152,10 +152,18 @@ class LiveModel:
     def _run(self, batch: list[Item[Payload]]) -> None:
         payloads = [item.payload for item in batch]
         pictures = [payload for payload in payloads if isinstance(payload, Picture)]
-        if pictures:
-            answers: Sequence[object] = self._detect(pictures)
-        else:
-            answers = self._tensors([payload for payload in payloads if isinstance(payload, Tensors)])
+        began = time.perf_counter()
+        try:
+            if pictures:
+                answers: Sequence[object] = self._detect(pictures)
+            else:
+                answers = self._tensors([payload for payload in payloads if isinstance(payload, Tensors)])
+        finally:
+            # Before anyone is answered, so that whoever has the answer has the whole bill.
+            share = (time.perf_counter() - began) / len(batch)
+            for item in batch:
+                if item.bill is not None:
+                    item.bill.add(self.card.name, share)
         for item, answer in zip(batch, answers, strict=True):
             settle(item.future, result=answer)
 

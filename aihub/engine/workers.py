@@ -10,9 +10,11 @@ import copy
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from aihub.engine.batcher import FairQueue, Item, Taken
@@ -161,8 +163,23 @@ class Workers(Generic[P]):
         if refused is not None:
             lane.count("refused")
             settle(item.future, error=refused)
+        else:
+            # Not the item itself: future and item would hold each other, and with them the picture, until a collection.
+            item.future.add_done_callback(partial(self._given_up, lane, weakref.ref(item)))
         if displaced is not None:
             self._refuse(lane, displaced)
+
+    def _given_up(self, lane: Lane[P], asked: weakref.ref[Item[P]], future: Future[Any]) -> None:
+        """A cancelled item leaves its queue at once and makes room. Never called with the lock held."""
+        if not future.cancelled() or (item := asked()) is None:
+            return
+        with self._lock:
+            removed = lane.queue.remove(item)
+            if not len(lane.queue):
+                self._active.discard(lane)
+        if removed:
+            item.future.set_running_or_notify_cancel()  # wakes those who `wait` for it
+            lane.count("cancelled")
 
     def _refuse(self, lane: Lane[P], item: Item[P]) -> None:
         lane.count("refused")

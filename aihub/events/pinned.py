@@ -36,7 +36,8 @@ class PinnedTransport(httpx2.BaseTransport):
 
     Args:
         guard: which addresses may be connected to.
-        timeout_s: longest that a request may take from its first to its last byte, seconds.
+        timeout_s: longest that a request may take from its first to its last byte, seconds; a request may ask for less in
+            its extension `seconds`.
         connections: open connections at most.
     """
 
@@ -52,14 +53,15 @@ class PinnedTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the time-outs of the client do not count, the deadline does."""
-        self._network.set_deadline(self._timeout_s)
+        seconds = min(self._timeout_s, request.extensions.get("seconds", self._timeout_s))
+        self._network.set_deadline(seconds)
         url = request.url
         asked = httpcore2.Request(
             method=request.method,
             url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=request.headers.raw,
             content=request.stream,
-            extensions={"timeout": {"pool": self._timeout_s}},
+            extensions={"timeout": {"pool": seconds}},
         )
         with _translated():
             answer = self._pool.handle_request(asked)

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from aihub.serve.inference import Workers
+from aihub.serve.admission import Admission
+from aihub.serve.audio.desk import SoundDesk
+from aihub.serve.fetching import Fetcher
 from aihub.serve.live import LiveFeed
 from aihub.serve.live_pictures import LivePictures
+from aihub.serve.oip.service import OipService
 from aihub.serve.probe import Probe
 from aihub.serve.security import Caller, Door
 from aihub.serve.services import Services
+from aihub.serve.workers import Workers
 from aihub.types.addresses import AddressGuard
 
 
@@ -23,22 +27,30 @@ class Parts:
     Attributes:
         services: as handed in.
         door: checks keys.
+        admission: lets computing requests in and books them.
         workers: threads that infer.
+        fetcher: gets pictures that requests name by address.
         live: feed of `/v1/events/live`.
         pictures: newest pictures of streams.
         cameras: where cameras may be.
         webhooks: where webhooks may be.
         probe: whether the hub is ready.
+        oip: models and algorithms for the Open Inference Protocol.
+        sound: where recordings and live sound are worked on.
     """
 
     services: Services
     door: Door
+    admission: Admission
     workers: Workers
+    fetcher: Fetcher
     live: LiveFeed
     pictures: LivePictures
     cameras: AddressGuard
     webhooks: AddressGuard
     probe: Probe
+    oip: OipService
+    sound: SoundDesk
 
 
 def parts_of(request: Request) -> Parts:
@@ -75,5 +87,6 @@ Watcher = Annotated[Caller, needs("streams")]
 Responder = Annotated[Caller, needs("events")]
 Inferrer = Annotated[Caller, needs("infer")]
 Reader = Annotated[Caller, needs("infer", "streams")]
+UsageReader = Annotated[Caller, needs("infer", "streams", "events")]
 Scraper = Annotated[Caller, needs("metrics")]
 Administrator = Annotated[Caller, needs("admin")]

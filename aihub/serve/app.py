@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,18 +13,44 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aihub.serve.access import AnyCaller, Parts
+from aihub.serve.admission import Admission
+from aihub.serve.audio.asking import FORM_BYTES as SOUND_FORM_BYTES
+from aihub.serve.audio.desk import SoundDesk
+from aihub.serve.cors import let_pages_in
 from aihub.serve.edge import OPEN, Edge
-from aihub.serve.inference import Workers
+from aihub.serve.fetching import Fetcher
+from aihub.serve.job_intake import JobFolderIn
+from aihub.serve.job_uploads import FORM_BYTES
 from aihub.serve.live import LiveFeed
 from aihub.serve.live_pictures import LivePictures
+from aihub.serve.oip.schemas import OipInferBody
+from aihub.serve.oip.service import OipService
 from aihub.serve.probe import Probe
 from aihub.serve.problems import documented, install
-from aihub.serve.routers import algorithms, events, health, keys, sinks, streams
-from aihub.serve.schemas import InferBody, Problem, StreamBulkIn, StreamIn
+from aihub.serve.routers import (
+    algorithms,
+    audio,
+    audit,
+    events,
+    health,
+    infer,
+    jobs,
+    keys,
+    oip,
+    sinks,
+    streams,
+    tenants,
+    usage,
+)
+from aihub.serve.schemas import InferBody, InferManyBody, StreamBulkIn, StreamIn
 from aihub.serve.security import SCOPES, Door
 from aihub.serve.services import Services
+from aihub.serve.usage import UsageBook
+from aihub.serve.workers import Workers
 from aihub.settings import Settings
 from aihub.types.addresses import AddressGuard
+from aihub.types.answers import Problem
+from aihub.types.jobs import JobStep
 
 ARTIFACTS = "artifacts"
 """Folder below the hub's home that holds evidence and the newest pictures of streams."""
@@ -32,20 +59,33 @@ SMALL_BODY = 4 * 1024 * 1024
 
 _TAGS = [
     {"name": "inference", "description": "Pictures in, results out."},
+    {"name": "audio", "description": "Sound in, what was said and heard out; OpenAI's clients work."},
     {"name": "algorithms", "description": "What the hub can do."},
+    {"name": "oip", "description": 'The Open Inference Protocol (v2); errors are `{"error": ...}`.'},
     {"name": "streams", "description": "Cameras under analysis."},
     {"name": "events", "description": "Alarms, past and as they happen."},
     {"name": "sinks", "description": "Where alarms are delivered to."},
-    {"name": "admin", "description": "Keys."},
+    {"name": "jobs", "description": "Films and pictures, analysed once from beginning to end."},
+    {"name": "usage", "description": "What was used."},
+    {"name": "admin", "description": "Keys, tenants and the audit."},
     {"name": "hub", "description": "Health and metrics."},
 ]
 _DESCRIPTION = """Video streams and pictures in, results and alarms out.
 
-Every route but `/healthz` and `/readyz` needs an API key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+Every route but `/healthz`, `/readyz` and `/v2/health/...` needs an API key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 Errors are `application/problem+json` (RFC 9457); `code` is what programs should look at.
 """
 # Models that appear in hand-written request bodies or in every answer, so FastAPI does not see them by itself.
-_UNSEEN: tuple[type[BaseModel], ...] = (Problem, InferBody, StreamIn, StreamBulkIn)
+_UNSEEN: tuple[type[BaseModel], ...] = (
+    Problem,
+    InferBody,
+    InferManyBody,
+    OipInferBody,
+    StreamIn,
+    StreamBulkIn,
+    JobFolderIn,
+    JobStep,
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -54,9 +94,13 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.admission.usage.start()
         yield
         parts.live.close()
         parts.workers.close()
+        parts.sound.close()
+        parts.fetcher.close()
+        await asyncio.to_thread(parts.admission.usage.close)
 
     app = FastAPI(
         title="aihub",
@@ -79,8 +123,23 @@ def create_app(services: Services) -> FastAPI:
         limit=_body_limit(services.settings),
         names_requests=services.names_requests,
     )
+    let_pages_in(app, services.settings.cors_origins)
     # Routes are tried in this order, and inference is what is called most.
-    for module in (algorithms, health, streams, events, sinks, keys):
+    for module in (
+        infer,
+        oip,
+        audio,
+        algorithms,
+        health,
+        streams,
+        events,
+        sinks,
+        keys,
+        tenants,
+        usage,
+        audit,
+        jobs,
+    ):
         app.include_router(module.router)
     _describe(app)
     return app
@@ -88,23 +147,40 @@ def create_app(services: Services) -> FastAPI:
 
 def _parts(services: Services) -> Parts:
     repository = services.repository
+    admission = Admission(
+        services.usage or UsageBook(repository, services.settings.home / "usage"),
+        replicas=services.settings.gateway_replicas,
+    )
+    workers, probe, sound = Workers(), Probe(services), SoundDesk(services, admission)
     return Parts(
         services=services,
         door=Door(repository),
-        workers=Workers(),
+        admission=admission,
+        workers=workers,
+        fetcher=Fetcher(
+            AddressGuard(services.settings.picture_networks), enabled=services.settings.fetch_pictures
+        ),
         live=LiveFeed(lambda seq, limit: repository.transitions_after(seq, limit=limit), repository.last_seq),
         pictures=LivePictures(services.settings.home / ARTIFACTS),
         cameras=AddressGuard(services.settings.camera_networks),
         webhooks=AddressGuard(services.settings.webhook_networks),
-        probe=Probe(services),
+        probe=probe,
+        oip=OipService(services, admission, workers, sound, lambda: probe.check().ready),
+        sound=sound,
     )
 
 
 def _body_limit(settings: Settings) -> Callable[[str, str], int]:
     def limit(path: str, content_type: str) -> int:
-        if path.startswith("/v1/algorithms/") or path == "/v1/echo":
+        if path.startswith("/v1/algorithms/") or path in ("/v1/infer", "/v1/echo"):
             many = content_type in ("application/json", "multipart/form-data")
             return settings.max_body_bytes if many else settings.max_image_bytes
+        if path.startswith("/v2/models/") and path.endswith("/infer"):
+            return settings.max_body_bytes
+        if path == "/v1/jobs" and content_type == "multipart/form-data":
+            return settings.max_job_bytes + FORM_BYTES
+        if path.startswith("/v1/audio/"):
+            return settings.max_sound_bytes + SOUND_FORM_BYTES
         return SMALL_BODY
 
     return limit

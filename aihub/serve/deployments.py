@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from aihub.errors import AihubError
-from aihub.serve.grpc_face import GrpcFace
+from aihub.serve.grpc.face import GrpcFace
 from aihub.serve.runtime import Runtime
 from aihub.settings import Settings, settings
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 logger = logging.getLogger(__name__)
+
+QUIET_LOG = {"log_level": "WARNING", "enable_access_log": False}
+"""Serve writes a line for every request otherwise, into a file of its own; the hub has metrics."""
 
 _runtime: Runtime | None = None
 
@@ -34,9 +37,10 @@ def build_gateway() -> FastAPI:
 
     runtime = _process_runtime("gateway")
     runtime.start()
+    app = create_app(runtime.services())
     if runtime.settings.grpc_port:
-        GrpcFace(runtime.settings.host, runtime.settings.grpc_port, runtime.health).start()
-    return create_app(runtime.services())
+        GrpcFace(runtime.settings.host, runtime.settings.grpc_port, app.state.parts).live_with(app)
+    return app
 
 
 @serve.ingress(build_gateway)
@@ -92,6 +96,6 @@ def applications(settings: Settings) -> list[dict[str, Any]]:
         graceful_shutdown_timeout_s=5,
     )
     return [
-        {"target": gateway.bind(), "name": "hub", "route_prefix": "/"},
-        {"target": hosts.bind(), "name": "streams", "route_prefix": None},
+        {"target": gateway.bind(), "name": "hub", "route_prefix": "/", "logging_config": QUIET_LOG},
+        {"target": hosts.bind(), "name": "streams", "route_prefix": None, "logging_config": QUIET_LOG},
     ]

@@ -16,12 +16,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aihub.errors import AihubError
 from aihub.serve.problems import respond
 from aihub.serve.security import Door
 from aihub.telemetry import HTTP_REQUESTS, HTTP_SECONDS
 
-OPEN = frozenset({"/healthz", "/readyz"})
+OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """Paths answered without a key."""
+
+SOCKETS = frozenset({"/v1/audio/live"})
+"""WebSockets that are offered."""
+
+KEY_PROTOCOL = "aihub.key."
+"""Begins the entry of `Sec-WebSocket-Protocol` with which a browser sends its key."""
 
 GONE = "499"
 """Status under which callers are counted who went away before they could be answered."""
@@ -62,10 +69,28 @@ class Edge:
         """Serve one connection."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":  # none is offered, so none gets past the door
-            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Only what is offered gets past the door, and only with a key; the rest is refused before it is accepted."""
+        if scope["path"] not in SOCKETS:
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = _headers(scope)
+        try:
+            address = scope["aihub.address"] = _address(scope, headers)
+            scope["aihub.caller"] = await self.door.caller(_socket_key(headers), address)
+        except AihubError as error:
+            if "websocket.http.response" in scope.get("extensions", {}):
+                refusal = respond(error, path=scope["path"], request_id=_request_id(headers))
+                await refusal(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -87,7 +112,8 @@ class Edge:
 
         try:
             if scope["path"] not in OPEN:
-                scope["aihub.caller"] = await self.door.caller(_key(headers), _address(scope, headers))
+                scope["aihub.address"] = address = _address(scope, headers)
+                scope["aihub.caller"] = await self.door.caller(_key(headers), address)
             await self.app(scope, self._counted(scope, headers, receive), sending)
         except ClientDisconnect:
             HTTP_REQUESTS.labels(_route(scope), GONE).inc()
@@ -138,6 +164,18 @@ def _key(headers: dict[bytes, bytes]) -> str:
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
     return headers.get(b"x-api-key", b"").strip().decode("latin-1")
+
+
+def _socket_key(headers: dict[bytes, bytes]) -> str:
+    """The key of a WebSocket: as usual, or among the protocols offered, since a browser can set no header.
+
+    Never from the address: those are logged on the way.
+    """
+    offered = headers.get(b"sec-websocket-protocol", b"").decode("latin-1").split(",")
+    named = (
+        text.strip().removeprefix(KEY_PROTOCOL) for text in offered if text.strip().startswith(KEY_PROTOCOL)
+    )
+    return _key(headers) or next(named, "")
 
 
 def _address(scope: Scope, headers: dict[bytes, bytes]) -> str:

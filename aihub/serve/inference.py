@@ -1,284 +1,264 @@
-"""Pictures and parameters of a request to results: read here, decoded and inferred in worker threads, never on the event loop."""
+"""One request's way through a worker thread: pictures decoded, algorithms run, results encoded. Never on the event loop."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import binascii
 import json
-import os
-import threading
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from prometheus_client import Counter, Gauge
+import cv2
+from prometheus_client import Counter
 
+from aihub.algorithms.algorithm import Algorithm
+from aihub.algorithms.drawing import draw, overlays
 from aihub.errors import (
+    AihubError,
     DeadlineError,
     InputError,
     ParamsError,
-    QueueFullError,
     TooLargeError,
     UnsupportedTypeError,
 )
+from aihub.serve.columns import columns_of, refuse_missing
+from aihub.serve.payloads import Upload
 from aihub.serve.pictures import check_picture, decode_picture
+from aihub.serve.problems import body_of
+from aihub.serve.services import Services
+from aihub.settings import Settings
 from aihub.telemetry import REGISTRY
-from aihub.types import AlgorithmCard, AnyResult, Frame, InputKind
+from aihub.types import AlgorithmCard, AnyResult, Bill, Frame, Image, InputKind
 
-T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+JPEG_QUALITY = 85
+LONGEST_JPEG = 65_500
+"""Pixels a side that a JPEG can have."""
 
 PICTURES = Counter(
     "aihub_http_pictures_total", "Pictures in inference requests.", ["algorithm"], registry=REGISTRY
 )
-IN_FLIGHT = Gauge("aihub_http_inferences", "Inference requests admitted and not done.", registry=REGISTRY)
-REFUSED = Counter(
-    "aihub_http_inferences_refused_total",
-    "Inference requests refused or given up.",
-    ["reason"],
-    registry=REGISTRY,
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """One picture as it came.
+class Wanted:
+    """One algorithm that a request asks for, or why it cannot be run.
 
     Attributes:
-        data: the file.
-        content_type: what the sender called it, without parameters; empty when nothing was said.
-        field: where in the request it was, for error messages.
+        id: as the caller wrote it.
+        params: as the caller wrote them; checked when it is run.
+        algorithm: None when there is an error.
+        error: None when there is an algorithm.
+        where: in the request, for error messages; empty when the path names it.
     """
 
-    data: bytes
-    content_type: str = ""
-    field: str = "body"
+    id: str
+    params: Mapping[str, Any]
+    algorithm: Algorithm | None = None
+    error: AihubError | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """What a request asks for: pictures and parameters, not yet checked."""
+class Order:
+    """A request that has been read: what a worker thread needs to answer it.
 
+    Attributes:
+        wanted: what to run; at least one of them can be.
+        uploads: the pictures, all of them here.
+        many: whether the answer is that of several algorithms.
+        annotate: whether to draw the results.
+        jpeg: whether the drawn picture itself is the answer.
+        fields: columns that results are cut down to; None for whole results.
+        source: who asks, `tenant/key`.
+        deadline: `time.monotonic()` by which it has to be done.
+    """
+
+    wanted: Sequence[Wanted]
     uploads: Sequence[Upload]
-    params: Mapping[str, Any] = field(default_factory=dict)
+    many: bool
+    annotate: bool
+    jpeg: bool
+    fields: tuple[str, ...] | None
+    source: str
+    deadline: float
 
 
-def payload_from_json(body: bytes) -> Payload:
-    """Read `{"images": [base64, ...], "params": {...}}`. A `data:` URL is accepted where base64 is.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as bytes."""
 
-    Raises:
-        InputError: not of that form; names the field.
-    """
-    try:
-        asked = read_json(body)
-    except ValueError as error:
-        raise InputError("the body is not JSON", field="body") from error
-    if not isinstance(asked, dict):
-        raise InputError('the body must be {"images": [base64, ...], "params": {...}}', field="body")
-    unknown = sorted(asked.keys() - {"images", "params"})
-    if unknown:
-        raise InputError(f"unknown field {unknown[0]!r}", field=unknown[0])
-    images = asked.get("images")
-    if not isinstance(images, list):
-        raise InputError("images must be a list of base64 texts", field="images")
-    return Payload(
-        [_from_base64(text, f"images[{index}]") for index, text in enumerate(images)],
-        params_object(asked.get("params", {})),
-    )
+    data: bytes
+    media_type: str = "application/json"
 
 
-def read_json(text: bytes | str) -> Any:
-    """JSON from outside.
+def compute(services: Services, order: Order, bill: Bill) -> Encoded:
+    """Decode, infer, encode; blocks.
+
+    Args:
+        services: what it is done with.
+        order: what to do.
+        bill: what it costs is put here.
 
     Raises:
-        ValueError: not JSON, not UTF-8, or nested deeper than can be read.
+        InputError: a picture is wrong, or `fields` names a column that no result has.
+        TooLargeError: too many or too large pictures, or too much to draw.
+        AihubError: nothing of what is wanted could be done: the first reason.
     """
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    started = time.perf_counter()
+    settings = services.settings
+    frames = open_pictures(order.uploads, settings, source=order.source, bill=bill)
+    if order.annotate:
+        _bound_drawing(frames, len(order.wanted), settings)
+    left = order.deadline - time.monotonic()
+    if left <= 0:
+        raise DeadlineError("the request was not begun in time", hint="send fewer at once, or add replicas")
+    runnable = [(one.algorithm, one.params) for one in order.wanted if one.algorithm is not None]
+    given = iter(services.infer_many(runnable, frames, services.predictor, timeout_s=left))
+    outcomes = [next(given) if one.error is None else one.error for one in order.wanted]
+    failed = [
+        (one, out) for one, out in zip(order.wanted, outcomes, strict=True) if isinstance(out, AihubError)
+    ]
+    if failed and (order.jpeg or len(failed) == len(outcomes)):
+        raise _placed(*failed[0])
+    for algorithm, _ in runnable:
+        PICTURES.labels(algorithm.card.id).inc(len(frames))
+    if order.jpeg:
+        return Encoded(_drawn(frames[0], order.wanted, outcomes, bill), "image/jpeg")
+    answers = _answers(order, frames, outcomes, bill)
+    took_ms = round((time.perf_counter() - started) * 1000, 2)
+    body = {"answers": answers, "took_ms": took_ms} if order.many else {**answers[0], "took_ms": took_ms}
+    return Encoded(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
 
 
-def _from_base64(text: object, name: str) -> Upload:
-    if not isinstance(text, str):
-        raise InputError("a picture must be base64 text", field=name)
-    content_type = ""
-    if text.startswith("data:"):
-        head, _, text = text.partition(",")
-        content_type = head.removeprefix("data:").partition(";")[0].lower()
-    try:
-        return Upload(base64.b64decode(text, validate=True), content_type, name)
-    except (binascii.Error, ValueError) as error:
-        raise InputError(f"{name} is not base64", field=name) from error
+def _answers(
+    order: Order, frames: Sequence[Frame], outcomes: Sequence[list[AnyResult] | AihubError], bill: Bill
+) -> list[dict[str, Any]]:
+    """The JSON form of each algorithm's answer; see `aihub.serve.result_schemas.AlgorithmAnswer`."""
+    answers: list[dict[str, Any]] = []
+    cut: list[dict[str, Any]] = []
+    for one, outcome in zip(order.wanted, outcomes, strict=True):
+        version = None if one.algorithm is None else one.algorithm.card.version
+        answer: dict[str, Any] = {"algorithm": one.id, "version": version}
+        if isinstance(outcome, AihubError):
+            answers.append(answer | {"results": [], "error": _problem(one, outcome)})
+            continue
+        rows = [result.to_json() for result in outcome]
+        if order.fields is not None:
+            rows = [columns_of(row, order.fields) for row in rows]
+            cut += rows
+        if order.annotate:
+            for frame, row, result in zip(frames, rows, outcome, strict=True):
+                row["annotated"] = base64.b64encode(_drawn(frame, [one], [[result]], bill)).decode()
+        answers.append(answer | {"results": rows})
+    if order.fields is not None:
+        refuse_missing(cut, order.fields)
+    return answers
 
 
-def params_from_text(text: str) -> dict[str, Any]:
-    """Parameters as a JSON object in a form field or in the query.
-
-    Raises:
-        ParamsError: not JSON, or not an object.
-    """
-    try:
-        return params_object(read_json(text))
-    except ValueError as error:
-        raise ParamsError("params is not JSON", field="params") from error
+def _problem(wanted: Wanted, error: AihubError) -> dict[str, Any]:
+    body = body_of(_placed(wanted, error))
+    if body["status"] == 500:
+        trace = (type(error), error, error.__traceback__)
+        logger.error("algorithm %s failed in a request for several", wanted.id, exc_info=trace)
+    return body
 
 
-def params_object(given: object) -> dict[str, Any]:
-    """Parameters as they came, if they are an object.
-
-    Raises:
-        ParamsError: they are something else, or their names are no text.
-    """
-    if not isinstance(given, dict):
-        raise ParamsError("params must be an object", field="params")
-    try:
-        "".join(given).encode()
-    except UnicodeEncodeError as error:  # half of a character, as JSON can escape it
-        raise ParamsError("a name in params is not text", field="params") from error
-    return given
-
-
-def params_from_query(card: AlgorithmCard, items: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Parameters from the query: `params={...}` or one by one, `confidence=0.4&labels=car&labels=bus`.
-
-    Texts are turned into the type that the card gives; what cannot be turned stays text, so that the algorithm's own check
-    names the field.
-    """
-    whole: dict[str, Any] = {}
-    flat: dict[str, list[str]] = {}
-    for name, text in items:
-        if name == "params":
-            whole |= params_from_text(text)
-        else:
-            flat.setdefault(name, []).append(text)
-    return whole | {name: _typed(card, name, texts) for name, texts in flat.items()}
-
-
-def _typed(card: AlgorithmCard, name: str, texts: list[str]) -> Any:
-    kind = card.params[name].type if name in card.params else "string"
-    if kind == "strings":
-        return [part for text in texts for part in text.split(",") if part]
-    text = texts[-1]
-    if kind == "string":
-        return text
-    try:
-        return read_json(text.lower() if kind == "boolean" else text)
-    except ValueError:
-        return text
+def _placed(wanted: Wanted, error: AihubError) -> AihubError:
+    """The error with its field as the request names it."""
+    if wanted.where:
+        inner = isinstance(error, ParamsError) and error.field
+        error.field = f"{wanted.where}.params.{error.field}" if inner else wanted.where
+    return error
 
 
 def open_pictures(
-    payload: Payload, *, max_images: int, max_bytes: int, max_pixels: int, source: str = ""
+    uploads: Sequence[Upload], settings: Settings, *, source: str = "", bill: Bill | None = None
 ) -> list[Frame]:
     """Check all pictures by their headers, then decode them.
 
     Args:
-        payload: the request.
-        max_images: most pictures.
-        max_bytes: most bytes of one picture.
-        max_pixels: most pixels of all pictures together, since they are held at once.
-        source: whose they are; the batcher is fair between sources.
+        uploads: the pictures.
+        settings: says how many and how large they may be; pixels count together, since they are held at once.
+        source: whose they are, `tenant/key`; the batcher is fair between tenants and sources.
+        bill: what work on them is put on.
 
     Raises:
         InputError: none, or a picture is wrong (its kind says how); names the field.
         TooLargeError: too many, or too large.
     """
-    uploads = payload.uploads
     if not uploads:
         raise InputError("there is no picture in the request", field="images")
-    if len(uploads) > max_images:
-        raise TooLargeError(f"{len(uploads)} pictures, at most {max_images} are allowed", field="images")
-    left = max_pixels
+    if len(uploads) > settings.max_images:
+        raise TooLargeError(
+            f"{len(uploads)} pictures, at most {settings.max_images} are allowed", field="images"
+        )
+    left = settings.max_image_pixels
     frames = []
+    started = time.perf_counter()
     try:
         for upload in uploads:
-            if len(upload.data) > max_bytes:
-                raise TooLargeError(f"a picture may have {max_bytes:,} bytes at most")
+            if len(upload.data) > settings.max_image_bytes:
+                raise TooLargeError(f"a picture may have {settings.max_image_bytes:,} bytes at most")
             header = check_picture(upload.data, upload.content_type, max_pixels=left)
             left -= header.width * header.height
         for upload in uploads:
-            frames.append(decode_picture(upload.data, max_pixels=max_pixels, source=source))
+            frame = decode_picture(upload.data, max_pixels=settings.max_image_pixels, source=source)
+            frame.bill = bill
+            frames.append(frame)
     except InputError as error:
         error.field = error.field or upload.field
         raise
+    if bill is not None:
+        bill.add("decode", time.perf_counter() - started)
     return frames
 
 
-def answer(card: AlgorithmCard, results: Sequence[AnyResult], took_s: float) -> bytes:
-    """The answer as JSON; see `aihub.serve.schemas.InferAnswer`."""
-    body = {
-        "algorithm": card.id,
-        "version": card.version,
-        "results": [result.to_json() for result in results],
-        "took_ms": round(took_s * 1000, 2),
-    }
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def _bound_drawing(frames: Sequence[Frame], times: int, settings: Settings) -> None:
+    if any(max(frame.width, frame.height) > LONGEST_JPEG for frame in frames):
+        raise TooLargeError(
+            f"a drawn picture may have {LONGEST_JPEG:,} pixels a side at most", field="annotate"
+        )
+    if sum(frame.width * frame.height for frame in frames) * times > settings.max_image_pixels:
+        raise TooLargeError(
+            f"all drawn pictures together may have {settings.max_image_pixels:,} pixels at most",
+            field="annotate",
+            hint="send smaller pictures, or ask for fewer at once",
+        )
+
+
+def _drawn(
+    frame: Frame,
+    wanted: Sequence[Wanted],
+    outcomes: Sequence[Sequence[AnyResult] | AihubError],
+    bill: Bill,
+) -> bytes:
+    """The frame as JPEG, of its own size, with what each algorithm found on it; nothing is blurred."""
+    started = time.perf_counter()
+    image: Image = frame.image
+    for one, results in zip(wanted, outcomes, strict=True):
+        if one.algorithm is not None and not isinstance(results, AihubError):
+            zones, lines = overlays(one.algorithm.card, one.algorithm.resolve(one.params).params)
+            image = draw(image, results[0], zones=zones, lines=lines)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    bill.add("annotate", time.perf_counter() - started)
+    return data.tobytes()
 
 
 def takes_pictures(card: AlgorithmCard) -> None:
     """Refuse an algorithm that cannot look at single pictures.
 
     Raises:
-        UnsupportedTypeError: says what it takes.
+        UnsupportedTypeError: says what it takes, and where to send that.
     """
     if InputKind.IMAGE not in card.input:
         kinds = ", ".join(card.input)
-        hint = "submit a stream to POST /v1/streams" if InputKind.VIDEO in card.input else None
+        hint = None
+        if InputKind.AUDIO in card.input:
+            hint = "send sound to POST /v1/audio/detections"
+        elif InputKind.VIDEO in card.input:
+            hint = "submit a stream to POST /v1/streams"
         raise UnsupportedTypeError(f"{card.id} takes {kinds}, not single pictures", hint=hint)
-
-
-class Workers:
-    """Threads that decode and infer: `threads` at work, `waiting` more admitted, the rest refused at once."""
-
-    def __init__(self, threads: int = 0, waiting: int = 256) -> None:
-        threads = threads or 4 * len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aihub-infer")
-        self._room = threading.Semaphore(threads + waiting)
-
-    async def run(self, work: Callable[[], T], timeout_s: float) -> T:
-        """Do the work in a thread.
-
-        Raises:
-            QueueFullError: too much is waiting already.
-            DeadlineError: it was not done in time; a thread that has begun cannot be stopped and keeps its place.
-        """
-        if not self._room.acquire(blocking=False):
-            REFUSED.labels("full").inc()
-            raise QueueFullError("too many requests are waiting", hint="send fewer at once, or add replicas")
-        IN_FLIGHT.inc()
-        try:
-            future = self._pool.submit(work)
-        except RuntimeError as error:  # the pool is closed
-            self._room.release()
-            IN_FLIGHT.dec()
-            raise QueueFullError(
-                "the hub is shutting down", hint="try again: another replica answers"
-            ) from error
-        future.add_done_callback(self._done)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            if future.done() and not future.cancelled():
-                raise  # the work itself ran into a time-out of its own
-            REFUSED.labels("deadline").inc()
-            raise DeadlineError(f"not done within {timeout_s:g} s") from error
-
-    def _done(self, _: object) -> None:
-        self._room.release()
-        IN_FLIGHT.dec()
-
-    def close(self) -> None:
-        """Drop what waits; what runs ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def timed(card: AlgorithmCard, work: Callable[[], list[AnyResult]]) -> bytes:
-    """Do the work and put its results and time into an answer."""
-    started = time.perf_counter()
-    results = work()
-    PICTURES.labels(card.id).inc(len(results))
-    return answer(card, results, time.perf_counter() - started)

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from aihub.algorithms.registry import Registry
 from aihub.errors import AihubError, AlgorithmNotFoundError, ForbiddenError, ParamsError, UnsupportedTypeError
 from aihub.serve.addresses import CameraAddress, check_camera
-from aihub.serve.inference import params_object
+from aihub.serve.grants import granted
+from aihub.serve.payloads import params_object
 from aihub.serve.problems import invalid_model
 from aihub.serve.schemas import StreamIn, StreamPatch, TaskIn
 from aihub.serve.security import Caller
@@ -42,7 +43,7 @@ class Intake:
             ParamsError: a field is wrong; names it.
             AlgorithmNotFoundError: a task names an algorithm that nobody knows.
             AddressError: the address is wrong or may not be connected to.
-            ForbiddenError: another tenant's, by a key that is not an administrator's.
+            ForbiddenError: another tenant's, by a key that is not an administrator's, or a group without a grant.
         """
         try:
             asked = StreamIn.model_validate(body)
@@ -63,6 +64,7 @@ class Intake:
             sampling=asked.sampling,
             enabled=asked.enabled,
             tenant=self.tenant(asked.tenant),
+            group=self.group(asked.group),
         )
 
     async def many(self, bodies: Sequence[Mapping[str, Any]]) -> list[StreamSpec | AihubError]:
@@ -86,11 +88,14 @@ class Intake:
             ParamsError: a field is wrong; names it.
             AlgorithmNotFoundError: a task names an algorithm that nobody knows.
             AddressError: the address is wrong or may not be connected to.
+            ForbiddenError: a group without a grant.
         """
         given = {name: getattr(patch, name) for name in patch.model_fields_set}
         changes = {name: value for name, value in given.items() if value is not None}
         if patch.tasks is not None:
             changes["tasks"] = self.tasks(patch.tasks)
+        if patch.group is not None:
+            changes["group"] = self.group(patch.group)
         if patch.password is not None:
             changes["password"] = patch.password.get_secret_value()
         if patch.url is not None:
@@ -126,13 +131,17 @@ class Intake:
 
     def _check(self, task: TaskIn, where: str) -> None:
         try:
-            algorithm = self._registry.get(task.algorithm)
+            algorithm = granted(self._registry, self._caller, task.algorithm)
         except AlgorithmNotFoundError as error:
             error.field = f"{where}.algorithm"
             raise
         if not {InputKind.IMAGE, InputKind.VIDEO} & set(algorithm.card.input):
             raise UnsupportedTypeError(
-                f"{task.algorithm} does not look at pictures", field=f"{where}.algorithm"
+                f"{task.algorithm} does not look at pictures",
+                field=f"{where}.algorithm",
+                hint="send sound to POST /v1/audio/detections"
+                if InputKind.AUDIO in algorithm.card.input
+                else None,
             )
         try:
             algorithm.resolve(params_object(task.params))
@@ -150,6 +159,20 @@ class Intake:
         if asked is not None and asked != self._caller.tenant and not self._caller.admin:
             raise ForbiddenError("this key is not of that tenant", field="tenant")
         return asked or self._caller.tenant
+
+    def group(self, asked: str) -> str:
+        """The group of a stream.
+
+        Raises:
+            ForbiddenError: the caller's tenant has no grant for it.
+        """
+        if not self._caller.may_see_group(asked):
+            raise ForbiddenError(
+                f"this tenant has no grant for streams of the group {asked!r}",
+                field="group",
+                hint="an administrator grants groups: aihub tenants update",
+            )
+        return asked
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

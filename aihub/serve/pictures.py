@@ -95,6 +95,18 @@ def read_header(data: bytes) -> Header:
     raise ImageDecodeError("the bytes are not a picture" if data else "the picture is empty", hint=READS)
 
 
+def sniff(start: bytes | bytearray) -> None:
+    """Whether a file that begins like this may be a picture that is read here; 16 bytes are enough to say.
+
+    Raises:
+        UnsupportedTypeError: a picture or file of a kind that is not read here.
+        ImageDecodeError: not a picture.
+    """
+    known = (b"\xff\xd8\xff", _PNG, b"BM")
+    if not start.startswith(known) and (start[:4], start[8:12]) != (b"RIFF", b"WEBP"):
+        read_header(bytes(start))
+
+
 def _jpeg(data: bytes) -> Header:
     width = height = 0
     at = 2

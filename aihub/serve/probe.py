@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from aihub.errors import AihubError
-from aihub.serve.schemas import CheckOut, ReadyOut
 from aihub.serve.services import Services
+from aihub.types.answers import Check, Ready
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +29,16 @@ class Probe:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._turn = threading.Lock()
-        self._last: ReadyOut | None = None
+        self._last: Ready | None = None
         self._until = 0.0
 
-    def check(self) -> ReadyOut:
+    def check(self) -> Ready:
         """The state of now, or of a moment ago."""
         if self._last is not None and time.monotonic() < self._until:
             return self._last
         if not self._turn.acquire(timeout=WAIT_S):
             return self._answer(
-                {"checks": CheckOut(ok=False, detail="a former look still waits for its answer")}
+                {"checks": Check(ok=False, detail="a former look still waits for its answer")}
             )
         try:
             if self._last is None or time.monotonic() >= self._until:
@@ -48,7 +48,7 @@ class Probe:
         finally:
             self._turn.release()
 
-    def _look(self) -> ReadyOut:
+    def _look(self) -> Ready:
         checks: dict[str, Callable[[], str]] = {
             "database": self._database,
             "algorithms": self._algorithms,
@@ -57,8 +57,8 @@ class Probe:
         }
         return self._answer({name: _run(name, check) for name, check in checks.items()})
 
-    def _answer(self, checks: dict[str, CheckOut]) -> ReadyOut:
-        return ReadyOut(
+    def _answer(self, checks: dict[str, Check]) -> Ready:
+        return Ready(
             ready=all(check.ok for check in checks.values()), version=self._services.version, checks=checks
         )
 
@@ -85,11 +85,11 @@ class Probe:
         return f"{len(hosts)} alive"
 
 
-def _run(name: str, check: Callable[[], str]) -> CheckOut:
+def _run(name: str, check: Callable[[], str]) -> Check:
     try:
-        return CheckOut(ok=True, detail=check())
+        return Check(ok=True, detail=check())
     except AihubError as error:
         inside = type(error) is not AihubError
         if inside:
             logger.warning("not ready: %s: %s", name, error)
-        return CheckOut(ok=False, detail="does not answer" if inside else error.message)
+        return Check(ok=False, detail="does not answer" if inside else error.message)

@@ -19,6 +19,8 @@ from starlette.responses import Response
 
 from aihub import errors
 from aihub.errors import AihubError, CapacityError, ParamsError
+from aihub.serve.audio.faults import error_of, speaks_openai
+from aihub.serve.oip.faults import oip_answer, speaks_oip
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ STATUS: dict[type[AihubError], int] = {
     errors.UnauthorizedError: 401,
     errors.AccessError: 403,
     errors.ConflictError: 409,
+    errors.NotSupportedError: 501,
     errors.ModelError: 500,
     errors.WeightsMissingError: 503,
     errors.LicenseError: 403,
@@ -45,6 +48,7 @@ STATUS: dict[type[AihubError], int] = {
     errors.DeadlineError: 504,
     errors.StreamError: 503,
     errors.StorageError: 503,
+    errors.DiskFullError: 507,
     errors.DeliveryError: 502,
 }
 """Error class -> HTTP status; the nearest base class that is listed counts."""
@@ -62,6 +66,9 @@ _PLAIN: dict[int, str] = {
     503: "unavailable",
 }
 """Status raised by the web framework itself -> our code."""
+
+_UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says, with status 400, where the JSON of a body is not even UTF-8."""
 
 _HIDDEN = "the hub failed; its log has the details under this request id"
 _INTERNAL: dict[str, Any] = {
@@ -147,6 +154,8 @@ def respond(error: BaseException, *, path: str, request_id: str) -> Response:
 
     What is the hub's own fault goes to the log with all of it; the caller gets the request id to name.
     """
+    if isinstance(error, HTTPException) and str(error.detail) == _UNREADABLE:
+        error = ParamsError("the body is not JSON in UTF-8", field="body")
     if isinstance(error, HTTPException):
         body = _framework(error.status_code, str(error.detail))
         headers = dict(error.headers or {})
@@ -158,13 +167,18 @@ def respond(error: BaseException, *, path: str, request_id: str) -> Response:
     if body["status"] == 500:
         trace = (type(error), error, error.__traceback__)
         logger.error("request %s to %s failed", request_id, path, exc_info=trace)
+    if speaks_oip(path):
+        return oip_answer(error, body | {"request_id": request_id}, headers)
+    if speaks_openai(path):
+        body = body | {"error": error_of(body)}
     return answer(body | {"instance": path, "request_id": request_id}, headers)
 
 
 def _framework(status: int, detail: str) -> dict[str, Any]:
     code = _PLAIN.get(status, "http")
     title = HTTPStatus(status).phrase
-    return {"type": f"{DOCS}#{code}", "title": title, "status": status, "detail": detail, "code": code}
+    body = {"type": f"{DOCS}#{code}", "title": title, "status": status, "detail": detail, "code": code}
+    return body | {"field": "body"} if status == 413 else body
 
 
 def _headers(body: Mapping[str, Any], error: BaseException) -> dict[str, str]:
@@ -183,10 +197,13 @@ _MEANING = {
     409: "It exists already, or has changed meanwhile.",
     413: "Too large.",
     415: "A content type or format that is not read.",
+    416: "The header Range asks for what is behind the end.",
     422: "A parameter or field is wrong; `field` names it.",
     429: "Not now; Retry-After says when.",
+    501: "A part of the protocol that this hub does not do.",
     503: "Something that the hub needs is not there.",
     504: "Not done in time.",
+    507: "The disk of the hub has no room for it.",
 }
 
 

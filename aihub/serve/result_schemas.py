@@ -1,10 +1,19 @@
-"""Results as JSON, one model a task: what `to_json` of `aihub.types.results` gives, for typed clients."""
+"""Results as JSON, one model a task: what `to_json` of `aihub.types.results` gives, for typed clients.
+
+`ColumnsOut` is what `fields=` makes of any of them (see `aihub.serve.columns`).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from aihub.algorithms.algorithm import Algorithm
+from aihub.algorithms.hearing import SoundStage
+from aihub.serve.audio.schemas import SoundEventsOut, TranscriptOut
+from aihub.types import AnyResult, Codes, Detections, Findings, Quality, SoundEvents, Task, Texts, Transcript
+from aihub.types.answers import Problem
 
 Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2")]
 Quad = Annotated[
@@ -14,6 +23,14 @@ Quad = Annotated[
     ),
 ]
 Confidence = Annotated[float, Field(ge=0, le=1)]
+
+
+class Drawn(BaseModel):
+    """Base of results of a picture."""
+
+    annotated: str | None = Field(
+        None, description="With `annotate=true`: the picture with this result drawn on it, JPEG in base64."
+    )
 
 
 class DetectionOut(BaseModel):
@@ -26,7 +43,7 @@ class DetectionOut(BaseModel):
     keypoints: list[list[float]] | None = None
 
 
-class DetectionsOut(BaseModel):
+class DetectionsOut(Drawn):
     """Things found in a picture."""
 
     task: Literal["object-detection"]
@@ -41,7 +58,7 @@ class TextOut(BaseModel):
     confidence: Confidence
 
 
-class TextsOut(BaseModel):
+class TextsOut(Drawn):
     """Lines of text, top to bottom."""
 
     task: Literal["text-recognition"]
@@ -56,14 +73,14 @@ class CodeOut(BaseModel):
     format: str
 
 
-class CodesOut(BaseModel):
+class CodesOut(Drawn):
     """QR codes and barcodes."""
 
     task: Literal["code-reading"]
     codes: list[CodeOut]
 
 
-class QualityOut(BaseModel):
+class QualityOut(Drawn):
     """A verdict on the picture itself."""
 
     task: Literal["picture-quality"]
@@ -82,7 +99,7 @@ class ObservationOut(BaseModel):
     data: dict[str, Any]
 
 
-class FindingsOut(BaseModel):
+class FindingsOut(Drawn):
     """What a rule makes of what was found."""
 
     task: Literal["rule"]
@@ -94,3 +111,88 @@ class FindingsOut(BaseModel):
 ResultOut = Annotated[
     DetectionsOut | TextsOut | CodesOut | QualityOut | FindingsOut, Field(discriminator="task")
 ]
+
+
+class ColumnsOut(Drawn):
+    """Columns of a result, as many as `fields` named and the result has; one entry a row, in the order of the rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Task
+    boxes: list[Box] = Field(default_factory=list, description="Pixels of the picture that was sent.")
+    labels: list[str] = Field(default_factory=list)
+    scores: list[Confidence] = Field(default_factory=list)
+    track_ids: list[int | None] = Field(default_factory=list)
+    keypoints: list[list[list[float]] | None] = Field(default_factory=list)
+    quads: list[Quad] = Field(default_factory=list)
+    texts: list[str] = Field(default_factory=list)
+    formats: list[str] = Field(default_factory=list)
+    fault: bool | None = None
+    score: Confidence | None = None
+    measures: dict[str, float] | None = None
+    observations: list[ObservationOut] = Field(default_factory=list)
+
+
+class InferAnswer(BaseModel):
+    """Results of one request, one for each picture in the order they were sent."""
+
+    algorithm: str
+    version: int
+    results: list[ResultOut | ColumnsOut] = Field(description="Whole results; columns of them with `fields`.")
+    took_ms: float = Field(description="From the first byte decoded to the last result, milliseconds.")
+
+
+class AlgorithmAnswer(BaseModel):
+    """What one of several algorithms gave: results, or the error that it met."""
+
+    algorithm: str
+    version: int | None = Field(description="Null when there is no such algorithm.")
+    results: list[ResultOut | ColumnsOut] = Field(
+        description="One for each picture in the order they were sent; empty with an error."
+    )
+    error: Problem | None = None
+
+
+class ManyAnswer(BaseModel):
+    """What several algorithms gave for the same pictures, in the order they were asked for."""
+
+    answers: list[AlgorithmAnswer]
+    took_ms: float = Field(description="From the first byte decoded to the last result, milliseconds.")
+
+
+_MODELS: dict[Any, type[BaseModel]] = {
+    Detections: DetectionsOut,
+    Texts: TextsOut,
+    Codes: CodesOut,
+    Quality: QualityOut,
+    Findings: FindingsOut,
+    Transcript: TranscriptOut,
+    SoundEvents: SoundEventsOut,
+}
+_SEVERAL = 2
+"""A stage that hands on what it was given says so by naming this many types of result; more say nothing."""
+
+
+def result_schema(algorithm: Algorithm) -> dict[str, Any]:
+    """JSON schema of what an algorithm gives for a picture or sound; of any of a picture where its stages do not say which."""
+    kind = _kind(algorithm)
+    return TypeAdapter(_MODELS[kind] if kind else ResultOut).json_schema(mode="serialization")
+
+
+def _kind(algorithm: Algorithm) -> type[AnyResult] | None:
+    """The type that the chain ends with, from what its stages promise; `filter` gives what it was given."""
+    fitting: set[Any] = set(_MODELS)
+    for stage, _ in reversed(algorithm.resolve({}).stages):
+        try:
+            look = stage.hear if issubclass(stage, SoundStage) else stage.process
+            promised = get_type_hints(look)["return"]
+        except (NameError, KeyError):  # of a third party
+            return None
+        kinds = set(get_args(promised)) or {promised}
+        fitting &= kinds
+        if len(fitting) == 1:
+            (kind,) = fitting
+            return kind  # type: ignore[no-any-return]
+        if len(kinds) > _SEVERAL:
+            return None
+    return None

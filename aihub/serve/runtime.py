@@ -23,6 +23,7 @@ from aihub.events.evidence import ArtifactFolder
 from aihub.plugins import data_folder
 from aihub.serve.home import open_repository
 from aihub.serve.services import Services
+from aihub.serve.usage import UsageBook
 from aihub.settings import Settings
 from aihub.storage.records import ProcessInfo
 from aihub.storage.repository import Repository
@@ -90,6 +91,11 @@ class Runtime:
         return open_repository(self.settings)
 
     @cached_property
+    def usage(self) -> UsageBook:
+        """Counts what tenants use in this process."""
+        return UsageBook(self.repository, self.settings.home / "usage")
+
+    @cached_property
     def artifacts(self) -> ArtifactFolder:
         """Evidence on disk."""
         return ArtifactFolder(self.settings.home / "artifacts")
@@ -107,6 +113,7 @@ class Runtime:
         self.repository  # noqa: B018 - made here so that errors show at start, not at the first request
         self._beat.start()
         self.courier.start()
+        self.usage.start()
 
     def health(self) -> str | None:
         """None when fine, else why not."""
@@ -125,6 +132,8 @@ class Runtime:
             infer=infer,
             started_at=self.started_at,
             health=self.health,
+            usage=self.usage,
+            engine=self.engine,
             names_requests=False,  # Serve does
         )
 
@@ -156,6 +165,8 @@ class Runtime:
             self.courier.close()
         if "engine" in made:
             self.engine.close()
+        if "usage" in made:
+            self.usage.close()
         if "repository" in made:
             self.repository.close()
 

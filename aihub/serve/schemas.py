@@ -6,18 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from aihub.serve.result_schemas import ResultOut
-from aihub.types import (
-    Event,
-    EventSpec,
-    InputKind,
-    Readiness,
-    Sampling,
-    Severity,
-    StreamSpec,
-    StreamStatus,
-    StreamTask,
-)
+from aihub.serve.columns import FIELDS
+from aihub.serve.payloads import MAX_ADDRESS, MAX_ALGORITHMS
+from aihub.types import Event, Sampling, Severity
+from aihub.types.answers import AlgorithmInfo, ErrorCode, Key, Sink, Stream, StreamResult
 
 ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 MAX_TASKS = 64
@@ -30,63 +22,47 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(BaseModel):
-    """An error, RFC 9457."""
+class PictureAt(Asked):
+    """A picture that the hub fetches."""
 
-    type: str = Field(description="Reference of the kind of error, `/docs/errors#CODE`.")
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable name of the kind of error: what programs should look at.")
-    field: str | None = Field(
-        None, description="The input that is wrong, for example `tasks[0].params.zone`."
+    url: str = Field(
+        min_length=8,
+        max_length=MAX_ADDRESS,
+        pattern="^https?://",
+        description="Of a public server, or of one in a network that the operator allows.",
     )
-    hint: str | None = Field(None, description="What to do about it.")
-    instance: str = Field("", description="Path of the request.")
-    request_id: str = Field("", description="Also in the header X-Request-Id and in the hub's log.")
-    retry_after_s: float | None = None
 
 
-class InferAnswer(BaseModel):
-    """Results of one request, one for each picture in the order they were sent."""
+class _Pictures(Asked):
+    images: list[str | PictureAt] = Field(
+        min_length=1,
+        description="Each a JPEG, PNG, WebP or BMP file in base64, or the address of one. May be absent with `url` in the query.",
+    )
+    annotate: bool = Field(False, description="Whether to draw the results.")
+    fields: list[Literal[FIELDS]] | None = Field(  # type: ignore[valid-type]
+        None, description="Give only these columns of each result."
+    )
 
-    algorithm: str
-    version: int
-    results: list[ResultOut]
-    took_ms: float = Field(description="From the first byte decoded to the last result, milliseconds.")
 
-
-class InferBody(Asked):
+class InferBody(_Pictures):
     """Pictures as JSON."""
 
-    images: list[str] = Field(min_length=1, description="Each a JPEG, PNG, WebP or BMP file in base64.")
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class EvidenceOut(BaseModel):
-    """An example that the algorithm's card carries and every check of it runs."""
+class AlgorithmChoice(Asked):
+    """An algorithm with parameters."""
 
-    media: str
-    evidence: Literal["real", "synthetic"]
+    id: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class AlgorithmOut(BaseModel):
-    """An algorithm: what it does, whether it can be used now, what it takes."""
+class InferManyBody(_Pictures):
+    """Pictures as JSON, and the algorithms to run on each."""
 
-    id: str
-    version: int
-    title: dict[Literal["en", "zh"], str]
-    summary: str
-    domain: str
-    input: list[InputKind]
-    readiness: Readiness
-    reason: str = Field(description="Why it is not ready, or the command that brings its weights.")
-    params: dict[str, Any] = Field(description="JSON schema of the parameters.")
-    models: list[str] = Field(description="Names or roles of the models it needs.")
-    event: EventSpec | None = Field(description="The event it raises on a stream.")
-    evidence: list[EvidenceOut]
-    intended_use: str
-    limits: str
+    algorithms: list[str | AlgorithmChoice] = Field(
+        min_length=1, max_length=MAX_ALGORITHMS, description="Ids, or ids with parameters."
+    )
 
 
 class BrokenCard(BaseModel):
@@ -99,7 +75,7 @@ class BrokenCard(BaseModel):
 class AlgorithmList(BaseModel):
     """All algorithms, by domain and id."""
 
-    items: list[AlgorithmOut]
+    items: list[AlgorithmInfo]
     broken: list[BrokenCard] = Field(default_factory=list)
 
 
@@ -139,6 +115,7 @@ class StreamIn(Asked):
     sampling: Sampling = Sampling()
     enabled: bool = True
     tenant: str | None = Field(None, pattern=ID, description="Administrators only; by default the key's own.")
+    group: str = Field("default", pattern=ID, description="What grants to add and see streams name.")
 
 
 class StreamBulkIn(Asked):
@@ -160,43 +137,7 @@ class StreamPatch(Asked):
     tasks: Tasks | None = None
     sampling: Sampling | None = None
     enabled: bool | None = None
-
-
-class StreamOut(BaseModel):
-    """A stream as it was asked for and how it is doing. Credentials are never shown."""
-
-    id: str
-    name: str
-    url: str
-    has_credentials: bool
-    transport: str
-    tasks: list[StreamTask]
-    sampling: Sampling
-    enabled: bool
-    tenant: str
-    revision: int = Field(
-        description="Grows with every change; send it as If-Match to change only this state."
-    )
-    status: StreamStatus
-
-    @classmethod
-    def of(cls, spec: StreamSpec, status: StreamStatus) -> StreamOut:
-        """The public face of a stream."""
-        return cls(
-            **spec.model_dump(exclude={"username", "password"}),
-            has_credentials=bool(spec.username or spec.password),
-            status=status,
-        )
-
-
-class StreamResult(BaseModel):
-    """What became of one stream of a bulk request."""
-
-    index: int
-    status: int = Field(description="HTTP status that it would have had alone.")
-    id: str | None = None
-    stream: StreamOut | None = None
-    problem: Problem | None = None
+    group: str | None = Field(None, pattern=ID)
 
 
 class StreamBulkOut(BaseModel):
@@ -210,7 +151,7 @@ class StreamBulkOut(BaseModel):
 class StreamPage(BaseModel):
     """Part of the list of streams."""
 
-    items: list[StreamOut]
+    items: list[Stream]
     next_cursor: str | None = Field(None, description="Send it as `cursor` for what follows.")
 
 
@@ -245,25 +186,10 @@ class SinkIn(Asked):
     )
 
 
-class SinkOut(BaseModel):
-    """A place that events are delivered to, without its parameters, which may hold secrets."""
-
-    id: str
-    name: str
-    kind: str
-    tenant: str
-    algorithms: list[str]
-    severities: list[str]
-    streams: list[str]
-    enabled: bool
-    created_at: float
-    target: str = Field("", description="Where it delivers to, without credentials.")
-
-
 class SinkList(BaseModel):
     """All sinks."""
 
-    items: list[SinkOut]
+    items: list[Sink]
 
 
 class ReplayOut(BaseModel):
@@ -272,61 +198,16 @@ class ReplayOut(BaseModel):
     replayed: int
 
 
-class KeyOut(BaseModel):
-    """An API key, by its prefix; the key itself is nowhere."""
-
-    id: str
-    name: str
-    tenant: str
-    prefix: str
-    scopes: list[str]
-    created_at: float
-    expires_at: float | None
-    revoked_at: float | None
-    last_used_at: float | None
-
-
 class KeyList(BaseModel):
     """All keys."""
 
-    items: list[KeyOut]
-
-
-class CheckOut(BaseModel):
-    """One thing that must be true before the hub is ready."""
-
-    ok: bool
-    detail: str = ""
-
-
-class ReadyOut(BaseModel):
-    """Whether the hub can be used, and what is missing."""
-
-    ready: bool
-    version: str
-    checks: dict[str, CheckOut]
-
-
-class HealthOut(BaseModel):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-    version: str
-    uptime_s: float
+    items: list[Key]
 
 
 class EchoOut(BaseModel):
     """Length of what was sent."""
 
     bytes: int
-
-
-class ErrorCode(BaseModel):
-    """One kind of error."""
-
-    code: str
-    status: int
-    title: str
 
 
 class ErrorList(BaseModel):

@@ -2,8 +2,9 @@
 
 Only the SHA-256 of a key is ever stored. Keys are 256 random bits, so a plain hash is enough: there is no dictionary to
 try. What the brake counts are failures: behind the ingress all callers share one address, so a key that is valid is never
-refused for the failures of others. A key that was accepted is believed for `TTL_S` seconds without asking the database, so revoking takes that long to
-be felt; when the database does not answer, it is believed for `STALE_S`, so that inference outlives a locked database.
+refused for the failures of others. A key that was accepted is believed for `TTL_S` seconds without asking the database,
+and so are the grants and limits of its tenant; revoking and changing take that long to be felt. When the database does
+not answer, both are believed for `STALE_S`, so that inference outlives a locked database.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from prometheus_client import Counter
 
 from aihub.errors import ForbiddenError, RateLimitError, StorageError, UnauthorizedError
-from aihub.storage.records import ApiKey
+from aihub.storage.records import ApiKey, Tenant
 from aihub.telemetry import REGISTRY
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ SCOPES = {
     "infer": "send pictures to algorithms",
     "streams": "add, change, remove and see streams",
     "events": "read events and their evidence, change their state, manage sinks",
-    "metrics": "read /metrics",
+    "faces": "enrol, find and remove faces",
+    "metrics": "read /metrics, which tell of all tenants",
     "admin": "everything, for every tenant",
 }
 """What a key can be allowed to do."""
@@ -46,15 +48,22 @@ REFUSED = Counter(
     "aihub_http_refused_total", "Requests refused at the door, by reason.", ["reason"], registry=REGISTRY
 )
 
+NOTHING = Tenant("")
+"""What a tenant has that was granted nothing."""
+
 _KEY = re.compile(r"aihub_[A-Za-z0-9_-]{43}")
 _PREFIX = len("aihub_") + 6
 
 
 class Keys(Protocol):
-    """Where keys are kept. Both may block; both raise `StorageError` when the database does not answer."""
+    """Where keys and tenants are kept. All may block; all raise `StorageError` when the database does not answer."""
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """The key of that SHA-256, in force or not."""
+        ...
+
+    def find_tenant(self, tenant_id: str) -> Tenant | None:
+        """The tenant of that id."""
         ...
 
     def touch_key(self, key: ApiKey) -> None:
@@ -82,12 +91,14 @@ class Caller:
         name: what the key is called.
         tenant: whose streams and events it sees.
         scopes: what it may do.
+        account: grants and limits of its tenant.
     """
 
     key_id: str
     name: str
     tenant: str
     scopes: frozenset[str]
+    account: Tenant = field(default=NOTHING, repr=False)
 
     @property
     def admin(self) -> bool:
@@ -98,6 +109,14 @@ class Caller:
     def sees(self) -> str | None:
         """The tenant to which its view is limited; None sees all."""
         return None if self.admin else self.tenant
+
+    def may_use(self, algorithm_id: str) -> bool:
+        """Whether its tenant has a grant for this algorithm (or model, by name). Administrators may use all."""
+        return self.admin or self.account.may_use(algorithm_id)
+
+    def may_see_group(self, group: str) -> bool:
+        """Whether its tenant has a grant for this group of streams. Administrators see all."""
+        return self.admin or self.account.may_see_group(group)
 
     def require(self, *scopes: str) -> None:
         """Let it pass only with one of these scopes (or `admin`).
@@ -115,7 +134,9 @@ class Caller:
 @dataclass(slots=True)
 class _Known:
     caller: Caller
+    key: ApiKey
     hash: str
+    age: int
     fresh_until: float
     stale_until: float
 
@@ -162,6 +183,7 @@ class Door:
     def __init__(self, keys: Keys, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys, self._clock = keys, clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._age = 0
         self._touching: asyncio.Task[None] | None = None
         self.brake = Brake(clock=clock)
 
@@ -181,12 +203,17 @@ class Door:
         hashed = hash_key(key)
         known = self._known.get(hashed)
         now = self._clock()
-        if known is not None and now < known.fresh_until and hmac.compare_digest(known.hash, hashed):
+        if known is not None and not (
+            hmac.compare_digest(known.hash, hashed) and known.key.active(time.time())
+        ):
+            known = None
+        if known is not None and now < known.fresh_until and known.age == self._age:
             return known.caller
+        age = self._age  # from before it is looked up: a change made meanwhile must not be missed
         if not _KEY.fullmatch(key):
             self._refuse(address, "form" if key else "no-key")
         try:
-            stored = await asyncio.to_thread(self._keys.find_key, hashed)
+            stored, account = await asyncio.to_thread(self._look_up, hashed)
         except StorageError:
             if known is not None and now < known.stale_until:
                 return known.caller
@@ -197,7 +224,17 @@ class Door:
         # Not waited for, and one at a time: noting the use writes, and a locked database must not hold up a reader.
         if self._touching is None or self._touching.done():
             self._touching = asyncio.create_task(self._touch(stored), name="aihub-touch-key")
-        return self._remember(hashed, stored, now)
+        return self._remember(hashed, stored, account, now, age)
+
+    def look_again(self) -> None:
+        """Ask the database anew for every key: keys or tenants were just changed here. From any thread."""
+        self._age += 1
+
+    def _look_up(self, hashed: str) -> tuple[ApiKey | None, Tenant]:
+        stored = self._keys.find_key(hashed)
+        found = None if stored is None else self._keys.find_tenant(stored.tenant)
+        # A tenant that is not there (any more) was granted nothing.
+        return stored, found or Tenant("" if stored is None else stored.tenant)
 
     def _refuse(self, address: str, reason: str) -> NoReturn:
         if reason != "no-key":
@@ -214,9 +251,9 @@ class Door:
         except StorageError as error:
             logger.warning("the use of key %s could not be noted: %s", key.id, error)
 
-    def _remember(self, hashed: str, stored: ApiKey, now: float) -> Caller:
-        caller = Caller(stored.id, stored.name, stored.tenant, frozenset(stored.scopes))
-        self._known[hashed] = _Known(caller, hashed, now + TTL_S, now + STALE_S)
+    def _remember(self, hashed: str, stored: ApiKey, account: Tenant, now: float, age: int) -> Caller:
+        caller = Caller(stored.id, stored.name, stored.tenant, frozenset(stored.scopes), account)
+        self._known[hashed] = _Known(caller, stored, hashed, age, now + TTL_S, now + STALE_S)
         self._known.move_to_end(hashed)
         if len(self._known) > MAX_ENTRIES:
             self._known.popitem(last=False)

@@ -19,12 +19,15 @@ import cv2
 import psutil
 
 from aihub.algorithms.planner import Plan
-from aihub.errors import AihubError, StorageError
+from aihub.errors import AihubError, AlgorithmNotFoundError, StorageError
 from aihub.events.lifecycle import EventBook, Subject
 from aihub.events.writer import EventWriter
 from aihub.serve.app import ARTIFACTS
+from aihub.serve.job_service import make_runner
 from aihub.serve.live_pictures import LivePictures
 from aihub.serve.runtime import Runtime
+from aihub.serve.stream_usage import StreamUsage
+from aihub.storage.records import Tenant
 from aihub.streams.host import StreamHost
 from aihub.types import AnyResult, Event, Findings, Frame, StreamSpec
 
@@ -45,6 +48,8 @@ class StreamService:
         self._book = EventBook()
         self._subjects: dict[tuple[str, str], Subject] = {}
         self._owned: dict[str, StreamSpec] = {}
+        self._accounts: dict[str, Tenant] = {}
+        self._usage = StreamUsage(runtime.usage)
         self._pictures = LivePictures(runtime.settings.home / ARTIFACTS)
         self._writer = EventWriter(
             runtime.repository, runtime.settings.home / "journal", on_stored=runtime.courier.wake
@@ -52,6 +57,7 @@ class StreamService:
         self._host = StreamHost(
             name=self.name, plan=lambda: Plan(runtime.predictor), bind=self._bind, on_results=self._on_results
         )
+        self._jobs = make_runner(runtime, busy=lambda: bool(self._owned))
         self._stop = threading.Event()
         self._ticked_at = self._pruned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="stream-service", daemon=True)
@@ -69,6 +75,7 @@ class StreamService:
             self._host.health()
             or self._writer.health()
             or self.runtime.courier.health()
+            or self._jobs.health()
             or self.runtime.health()
         )
 
@@ -76,7 +83,9 @@ class StreamService:
         """Give the streams back and stop."""
         self._stop.set()
         self._thread.join(timeout=5)
+        self._jobs.close(timeout_s=3)
         self._host.close(timeout_s=3)
+        self._usage.settle(())
         self._writer.close()
         try:
             self.runtime.repository.release_streams(self.name)
@@ -86,6 +95,7 @@ class StreamService:
 
     def _run(self) -> None:
         self._retry_until_done(self._free_leases_of_the_dead)
+        self._jobs.start()
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
@@ -113,6 +123,7 @@ class StreamService:
             same_machine = process.node == socket.gethostname() and process.pid != os.getpid()
             if same_machine and not _is_alive(process.pid, process.started_at):
                 self.runtime.repository.release_streams(process.id)
+                self.runtime.repository.release_jobs(process.id)
 
     def _tick(self) -> None:
         repository, settings = self.runtime.repository, self.runtime.settings
@@ -126,9 +137,12 @@ class StreamService:
         fresh = [stream for stream in mine if stream not in self._owned]
         if fresh:
             self._book.restore(repository.open_events(fresh, closed_since=time.time() - REOPEN_S))
+        if mine != self._owned:  # which they are, too, when their tenant's grants have changed
+            self._accounts = {tenant.id: tenant for tenant in repository.list_tenants()}
         self._forget_what_went(mine)
         self._owned = mine
         self._host.sync(list(mine.values()))
+        self._usage.settle(mine)
         self._store(self._book.tick(time.time()), None)
         repository.save_statuses(self.name, self._host.statuses())
         requests = repository.snapshot_requests(self.name)
@@ -164,6 +178,8 @@ class StreamService:
             plan.remove(name)
         for task in spec.tasks:
             try:
+                if not self._accounts.get(spec.tenant, Tenant(spec.tenant)).may_use(task.algorithm):
+                    raise AlgorithmNotFoundError(task.algorithm)
                 algorithm = self.runtime.registry.get(task.algorithm)
                 plan.set(task.id, algorithm, task.params)
             except AihubError as error:
@@ -177,9 +193,13 @@ class StreamService:
                     algorithm_version=card.version, spec=card.event,
                     models=self.runtime.engine.digests(algorithm.models()),
                 )  # fmt: skip
+        self._usage.bound(spec, plan)
         return broken
 
     def _on_results(self, spec: StreamSpec, frame: Frame, results: dict[str, AnyResult | AihubError]) -> None:
+        self._usage.analysed(
+            spec.id, [task for task, found in results.items() if not isinstance(found, AihubError)]
+        )
         for task, result in results.items():
             subject = self._subjects.get((spec.id, task))
             if subject is None or not isinstance(result, Findings):

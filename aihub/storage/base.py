@@ -29,6 +29,12 @@ class SinkNotFoundError(NotFoundError):
     kind = "sink"
 
 
+class TenantNotFoundError(NotFoundError):
+    """No tenant of that id."""
+
+    kind = "tenant"
+
+
 class Store:
     """Base of the method groups; `Repository` joins them."""
 

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Row, insert, select, text
 
 from aihub.errors import EventNotFoundError
+from aihub.storage.audit import note
 from aihub.storage.base import Store
 from aihub.storage.merging import Current, advance, digest, merge
-from aihub.storage.records import RejectedError, SinkSpec
+from aihub.storage.records import Actor, RejectedError, SinkSpec
 from aihub.storage.sinks import sink_of
-from aihub.storage.tables import audit, events, outbox, sinks, transitions
+from aihub.storage.tables import events, outbox, sinks, transitions
 from aihub.types import Event, EventState
 
 _SEQUENCE_LOCK = 0x61_69_68_75_62_02
@@ -72,11 +73,12 @@ class EventWrites(Store):
         *,
         actor: str,
         tenant: str | None = None,
+        by: Actor | None = None,
         now: float | None = None,
     ) -> Event:
         """A person's step: acknowledged, dispatched or resolved. Goes to the sinks and into the audit.
 
-        Doing it again changes nothing.
+        Doing it again changes nothing. The event carries `actor`; the audit has `by`, where that is known.
 
         Raises:
             EventNotFoundError: no such event, or not of that tenant.
@@ -93,9 +95,7 @@ class EventWrites(Store):
                 return current.event
             self._store(connection, [(new.event, digest(new.event))], [new], at)
             action = f"event.{state.value}"
-            connection.execute(
-                insert(audit).values(at=at, actor=actor, action=action, subject=event_id, detail={})
-            )
+            note(connection, by or Actor(actor), action, event_id, at=at)
         return new.event
 
     def _in_order_of_commits(self, connection: Connection) -> None:

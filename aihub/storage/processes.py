@@ -1,22 +1,20 @@
-"""Processes of the hub by their heartbeats, and the audit."""
+"""Processes of the hub by their heartbeats."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
-from aihub.storage.base import Store, page_size
-from aihub.storage.records import AuditEntry, ProcessInfo
-from aihub.storage.tables import audit, processes
+from aihub.storage.base import Store
+from aihub.storage.records import ProcessInfo
+from aihub.storage.tables import processes
 
 _FORGET_S = 3600.0
 
 
 class ProcessStore(Store):
-    """Methods on processes and the audit."""
+    """Methods on processes."""
 
     def heartbeat(self, process: ProcessInfo, now: float | None = None) -> None:
         """Say that a process lives, with its metrics. Those silent for an hour are forgotten on the way."""
@@ -44,30 +42,3 @@ class ProcessStore(Store):
         """A process ends in order: it is not waited for."""
         with self._database.write() as connection:
             connection.execute(delete(processes).where(processes.c.id == process_id))
-
-    def add_audit(
-        self,
-        actor: str,
-        action: str,
-        subject: str,
-        detail: Mapping[str, Any] | None = None,
-        now: float | None = None,
-    ) -> None:
-        """Note who did what to what. Put no secrets into `detail`."""
-        at = time.time() if now is None else now
-        with self._database.write() as connection:
-            connection.execute(
-                insert(audit).values(
-                    at=at, actor=actor, action=action, subject=subject, detail=dict(detail or {})
-                )
-            )
-
-    def list_audit(self, limit: int = 100) -> list[AuditEntry]:
-        """The newest notes first.
-
-        Raises:
-            ParamsError: a wrong limit.
-        """
-        query = select(audit).order_by(audit.c.id.desc()).limit(page_size(limit))
-        with self._database.read() as connection:
-            return [AuditEntry(*row) for row in connection.execute(query)]

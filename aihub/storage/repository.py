@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
+from aihub.storage.audit import AuditStore
 from aihub.storage.database import BUSY_TIMEOUT_S, Database
 from aihub.storage.events import EventWrites
+from aihub.storage.jobs import JobStore
 from aihub.storage.keys import KeyStore
 from aihub.storage.leases import LeaseStore
 from aihub.storage.outbox import OutboxStore
@@ -13,12 +15,27 @@ from aihub.storage.processes import ProcessStore
 from aihub.storage.queries import EventQueries
 from aihub.storage.sinks import SinkStore
 from aihub.storage.streams import StreamStore
+from aihub.storage.tenants import TenantStore
+from aihub.storage.usage import UsageStore
 
 
 class Repository(
-    KeyStore, StreamStore, LeaseStore, EventWrites, EventQueries, SinkStore, OutboxStore, ProcessStore
+    KeyStore,
+    TenantStore,
+    UsageStore,
+    AuditStore,
+    StreamStore,
+    LeaseStore,
+    EventWrites,
+    EventQueries,
+    SinkStore,
+    OutboxStore,
+    ProcessStore,
+    JobStore,
 ):
-    """Keys, streams with leases, events, sinks with the outbox, processes. Thread-safe; one per process.
+    """Keys, tenants with usage and audit, streams with leases, events, sinks with the outbox, processes, jobs.
+
+    Thread-safe; one per process.
 
     Every method raises `StorageError` when the database does not answer within its time-out; nothing of the call is
     stored then, and it can be made again. `RejectedError`, a subclass, means that it need not be.

@@ -53,6 +53,7 @@ class StreamStore(Store):
         after: str | None = None,
         limit: int = 100,
         ids: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
     ) -> Page[StreamSpec]:
         """Streams by id, at most `limit` (1..1000) at once.
 
@@ -61,6 +62,7 @@ class StreamStore(Store):
             after: cursor of the page before.
             limit: streams in one page.
             ids: only these.
+            groups: only those of these groups.
 
         Raises:
             ParamsError: a wrong cursor or limit.
@@ -72,10 +74,20 @@ class StreamStore(Store):
             query = query.where(streams.c.id > from_cursor(after, (str,))[0])
         if ids is not None:
             query = query.where(streams.c.id.in_(ids))
+        if groups is not None:
+            query = query.where(streams.c.group.in_(groups))
         with self._database.read() as connection:
             found = [spec_of(row) for row in connection.execute(query)]
         more = len(found) > limit
         return Page(found[:limit], to_cursor([found[limit - 1].id]) if more else None)
+
+    def stream_groups(self, tenant: str | None = None) -> list[str]:
+        """The groups that streams are in, all or those of a tenant, by name."""
+        query = select(streams.c.group).distinct().order_by(streams.c.group)
+        if tenant is not None:
+            query = query.where(streams.c.tenant == tenant)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def count_streams(self, tenant: str | None = None) -> int:
         """How many streams there are, or a tenant has."""

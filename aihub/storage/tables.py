@@ -42,6 +42,7 @@ api_keys = Table(
     Column("expires_at", Double),
     Column("revoked_at", Double),
     Column("last_used_at", Double),
+    Column("replaced_by", Text),
 )
 
 # lease_until: with a holder, when the lease ends; without, since when the stream has been free.
@@ -63,6 +64,7 @@ streams = Table(
     Column("lease_host", Text),
     Column("lease_until", Double, nullable=False),
     Column("snapshot_requested_at", Double),
+    Column("group", Text, nullable=False, server_default="default"),
     Index(None, "tenant", "id"),
     Index(None, "enabled", "lease_until"),
     Index(None, "lease_host"),
@@ -178,6 +180,10 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("key_id", Text, nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("outcome", Text, nullable=False, server_default="ok"),
     Index(None, "at"),
     sqlite_autoincrement=True,
 )

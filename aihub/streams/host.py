@@ -173,7 +173,7 @@ class StreamHost(Generic[PlanT]):
         analysis, numbers, pool = stream.analysis, stream.numbers, self._pool
 
         def deliver(image: Image, captured_at: float, monotonic: float) -> None:
-            analysis.slot.put(Frame(image, analysis.name, next(numbers), captured_at, monotonic))
+            analysis.slot.put(Frame(image, analysis.source, next(numbers), captured_at, monotonic))
             pool.submit(analysis)
 
         reader = Reader(

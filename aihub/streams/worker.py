@@ -141,6 +141,7 @@ class StreamAnalysis(Generic[PlanT]):
         deadline_s: float,
     ) -> None:
         self.name = spec.id
+        self.source = f"{spec.tenant}/{spec.id}"  # fairness goes by tenants first
         self.slot = Slot(tally.dropped)
         self.broken_tasks: dict[str, str] = {}
         self._wanted = spec

@@ -1,5 +1,6 @@
 """What flows through the hub: frames, results, events, streams, cards."""
 
+from aihub.types.bill import Bill
 from aihub.types.cards import (
     AlgorithmCard,
     Artifact,
@@ -25,12 +26,14 @@ from aihub.types.results import (
     Texts,
     result_from_json,
 )
+from aihub.types.sound import SAMPLE_RATE, Samples, Segment, Sound, SoundEvents, Transcript, Word, joined
 from aihub.types.streams import Sampling, StreamSpec, StreamState, StreamStatus, StreamTask
 from aihub.types.tasks import InputKind, Task
 
 __all__ = [
-    "AlgorithmCard", "AnyResult", "Artifact", "Codes", "Detections", "Event", "EventSpec", "EventState", "Example",
-    "Findings", "Frame", "Image", "InputKind", "InputSpec", "Memo", "ModelCard", "Observation", "Param", "Predictor",
-    "Quality", "Readiness", "Result", "Sampling", "Severity", "StreamSpec", "StreamState", "StreamStatus", "StreamTask",
-    "Task", "Tensor", "Texts", "load_card", "result_from_json", "uuid7",
+    "SAMPLE_RATE", "AlgorithmCard", "AnyResult", "Artifact", "Bill", "Codes", "Detections", "Event", "EventSpec",
+    "EventState", "Example", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Memo", "ModelCard", "Observation",
+    "Param", "Predictor", "Quality", "Readiness", "Result", "Samples", "Sampling", "Segment", "Severity", "Sound",
+    "SoundEvents", "StreamSpec", "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript",
+    "Word", "joined", "load_card", "result_from_json", "uuid7",
 ]  # fmt: skip

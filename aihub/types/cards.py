@@ -116,7 +116,7 @@ class EventSpec(Card):
 class Example(Card):
     """What the algorithm must give on a known input: run by `aihub algorithms check` and by the tests.
 
-    `media` names a file of the test media (`images/...`, `video/...`) or `drawn:NAME` for a picture or clip the project
+    `media` names a file of the test media (`images/...`, `video/...`, `audio/...`) or `drawn:NAME` for a picture or clip the project
     draws itself. For clips the frames are read at `fps` for at most `seconds`.
     """
 

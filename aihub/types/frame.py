@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from aihub.types.bill import Bill
+
 Image = npt.NDArray[np.uint8]
 """`(height, width, 3)` uint8, BGR, contiguous."""
 
@@ -46,11 +48,12 @@ class Frame:
 
     Attributes:
         image: `(height, width, 3)` uint8, BGR. Never written to.
-        source: stream id, or the name of the request's picture; the batcher is fair between sources.
+        source: `tenant/stream` or `tenant/key`: the batcher is fair between tenants, then between their sources.
         seq: number of the frame in its source, from 0.
         captured_at: wall clock in seconds since the epoch, when the frame was decoded: for events.
         monotonic: `time.monotonic()` of the same moment: for intervals.
         memo: shared intermediate results of this frame.
+        bill: where work on this frame is put down; None when nobody counts.
     """
 
     image: Image
@@ -59,6 +62,7 @@ class Frame:
     captured_at: float = field(default_factory=time.time)
     monotonic: float = field(default_factory=time.monotonic)
     memo: Memo = field(default_factory=Memo, repr=False)
+    bill: Bill | None = field(default=None, repr=False)
 
     @property
     def height(self) -> int:
@@ -78,4 +82,4 @@ class Frame:
             int(np.clip(np.ceil(y2), top + 1, self.height)),
         )
         part = np.ascontiguousarray(self.image[top:bottom, left:right])
-        return Frame(part, self.source, self.seq, self.captured_at, self.monotonic)
+        return Frame(part, self.source, self.seq, self.captured_at, self.monotonic, bill=self.bill)

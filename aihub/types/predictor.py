@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aihub.types.bill import Bill
 from aihub.types.frame import Frame
 from aihub.types.results import Detections
 
@@ -35,9 +36,18 @@ class Predictor(Protocol):
         ...
 
     def run(
-        self, model: str, inputs: Mapping[str, Tensor], *, source: str = "", deadline: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, Tensor],
+        *,
+        source: str = "",
+        deadline: float | None = None,
+        bill: Bill | None = None,
     ) -> Future[dict[str, Tensor]]:
-        """Raw tensors in, raw tensors out, for models whose pre- and post-processing the caller owns."""
+        """Raw tensors in, raw tensors out, for models whose pre- and post-processing the caller owns.
+
+        The run's seconds are put on `bill` under the model's name; those of `detect` on the bill of its frame.
+        """
         ...
 
     def metadata(self, model: str) -> Mapping[str, str]:

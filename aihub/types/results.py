@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from aihub.types.sound import SoundEvents, Transcript
 from aihub.types.tasks import Task
 
 Json = dict[str, Any]
@@ -296,14 +297,18 @@ class Findings:
     def from_json(cls, body: Json) -> Self:
         """The way back from `to_json`."""
         found = result_from_json(body["found"])
-        if isinstance(found, Findings):
-            raise TypeError("findings do not nest")  # a rule looks at a result, never at another rule
+        if isinstance(found, Findings | Transcript | SoundEvents):
+            raise TypeError(
+                "findings do not nest"
+            )  # a rule looks at what a picture shows, never at another rule
         return cls(found, tuple(map(Observation.from_json, body["observations"])), dict(body["measures"]))
 
 
-AnyResult = Detections | Texts | Codes | Quality | Findings
+AnyResult = Detections | Texts | Codes | Quality | Findings | Transcript | SoundEvents
 
-_BY_TASK: dict[str, Any] = {kind.task.value: kind for kind in (Detections, Texts, Codes, Quality, Findings)}
+_BY_TASK: dict[str, Any] = {
+    kind.task.value: kind for kind in (Detections, Texts, Codes, Quality, Findings, Transcript, SoundEvents)
+}
 
 
 def result_from_json(body: Json) -> AnyResult:

@@ -60,6 +60,7 @@ class StreamSpec(BaseModel):
     sampling: Sampling = Sampling()
     enabled: bool = True
     tenant: str = "default"
+    group: str = Field("default", description="Grants to see streams name groups.")
     revision: int = 1
 
 

@@ -14,6 +14,8 @@ class Task(StrEnum):
     TEXT_RECOGNITION = "text-recognition"
     CODE_READING = "code-reading"
     PICTURE_QUALITY = "picture-quality"
+    SPEECH_RECOGNITION = "speech-recognition"
+    SOUND_EVENT_DETECTION = "sound-event-detection"
     RULE = "rule"
 
 

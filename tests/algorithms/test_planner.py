@@ -172,7 +172,7 @@ def test_a_failure_is_logged_once_a_minute_not_once_a_frame(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("aihub.algorithms.planner.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("aihub.algorithms.chains.time.monotonic", lambda: now[0])
     monkeypatch.setattr(logging.getLogger("aihub"), "propagate", True)
     plan = Plan(predictor())
     plan.set("bad", make_algorithm(predictor(), {"test-failing": {}}), {})

@@ -33,7 +33,7 @@ from aihub.algorithms.builtin.text_strips import (
     spell,
 )
 from aihub.errors import DeadlineError, DecodeError, QueueFullError
-from aihub.types import Detections, Frame, Image, Tensor, Texts
+from aihub.types import Bill, Detections, Frame, Image, Tensor, Texts
 
 F32 = npt.NDArray[np.float32]
 
@@ -226,7 +226,13 @@ class Scripted:
         self.never = False
 
     def run(
-        self, model: str, inputs: Mapping[str, Tensor], *, source: str = "", deadline: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, Tensor],
+        *,
+        source: str = "",
+        deadline: float | None = None,
+        bill: Bill | None = None,
     ) -> Future[dict[str, Tensor]]:
         future: Future[dict[str, Tensor]] = Future()
         self.runs.append((model, inputs["x"].shape, source))

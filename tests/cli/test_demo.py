@@ -12,8 +12,7 @@ from rich.console import Console
 from aihub.bench.footage import Footage
 from aihub.cli import demo
 from aihub.cli.demo import Watch, demo_settings, scenes, screen
-from aihub.client import AihubClient
-from aihub.client.models import Stream
+from aihub.client import AihubClient, Stream
 from aihub.settings import Settings
 from aihub.types import Event, EventState, Sampling, StreamState, StreamStatus, StreamTask
 

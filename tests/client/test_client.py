@@ -11,41 +11,27 @@ from typing import Any
 
 import httpx2
 import pytest
-import stamina
 
 from aihub import errors
 from aihub.client import AihubClient, HubUnreachableError
-from aihub.client.connection import error_from
+from aihub.client.refusals import error_from
 from aihub.errors import AihubError
 from aihub.serve.app import create_app
 from aihub.serve.problems import catalogue, respond
-from aihub.storage.repository import Repository
 from aihub.types import Detections, EventState, Readiness, Sampling, StreamState, StreamStatus, StreamTask
-from tests.serve.conftest import database_template, hub, repository, url
+from tests.client.faces import Make
 from tests.serve.hub import TestHub, encoded, event, picture, serving
 from tests.serve.test_live import wait_for
 
-__all__ = ["database_template", "hub", "repository", "url"]
-
 HOOK = {"url": "https://93.184.215.14/hook", "secret": "0123456789abcdef"}
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=4, cap=True):
-        yield
-
-
-@pytest.fixture
-def client(hub: TestHub, url: str) -> Iterator[AihubClient]:
-    with AihubClient(url, hub.key("infer", "streams", "events", "metrics"), timeout=10) as made:
-        yield made
 
 
 def test_algorithms(client: AihubClient) -> None:
     rows = {row.id: row for row in client.algorithms()}
     assert rows["thing-detection"].readiness == Readiness.READY
-    assert client.algorithm("thing-detection") == rows["thing-detection"]
+    detail = client.algorithm("thing-detection")
+    assert detail.model_dump(exclude={"result"}) == rows["thing-detection"].model_dump()
+    assert "object-detection" in str(detail.result)
     assert [row.id for row in client.algorithms(readiness=Readiness.NEEDS_WEIGHTS)] == ["absent-detection"]
     with pytest.raises(errors.AlgorithmNotFoundError) as caught:
         client.algorithm("thing-detektion")
@@ -133,34 +119,48 @@ def test_events_and_sinks(hub: TestHub, client: AihubClient) -> None:
     assert client.sinks() == []
 
 
-def test_ready_and_metrics(hub: TestHub, url: str, client: AihubClient) -> None:
+def test_the_hub_itself(hub: TestHub, url: str, client: AihubClient, make: Make) -> None:
     assert "aihub_http_requests_total" in client.metrics()
-    with AihubClient(url) as stranger:
-        ready = stranger.ready()
-        assert not ready.ready
-        assert not ready.checks["stream_host"].ok
-        with pytest.raises(errors.UnauthorizedError):
-            stranger.algorithms()
+    assert {"unauthorized", "params"} <= {row.code for row in client.error_codes()}
+    assert "/v1/streams" in client.openapi()["paths"]
+    assert client.echo(b"12345") == 5
+    stranger = make(url)
+    assert stranger.health().status == "ok"
+    ready = stranger.ready()
+    assert not ready.ready
+    assert not ready.checks["stream_host"].ok
+    with pytest.raises(errors.UnauthorizedError):
+        stranger.algorithms()
 
 
-def test_live_events_go_on_after_a_restart_and_none_is_missed(hub: TestHub) -> None:
+def test_live_events_go_on_after_a_restart_and_none_is_missed(hub: TestHub, make: Make) -> None:
     key = hub.key("events")
     hub.repository.save_transitions([event(1), event(2)])
     heard: list[int] = []
     with contextlib.ExitStack() as stack:
         with serving(hub.app) as address:
-            client = stack.enter_context(AihubClient(address, key))
-            live = client.live(after=0)
+            live = make(address, key).live(after=0)
             listener = threading.Thread(target=lambda: heard.extend(next(live).seq for _ in range(3)))
             listener.start()
             wait_for(lambda: len(hub.app.state.parts.live._listeners) == 1)
         hub.repository.save_transitions([event(3)])
         stack.enter_context(serving(create_app(hub.services), int(address.rpartition(":")[2])))
         listener.join(10)
+        live.close()
     assert heard == [1, 2, 3]
 
 
-def test_live_listens_again_where_it_was() -> None:
+def test_a_feed_that_is_closed_leaves_nobody_listening(hub: TestHub, client: AihubClient) -> None:
+    hub.repository.save_transitions([event(1)])
+    listeners = hub.app.state.parts.live._listeners
+    live = client.live(after=0)
+    assert next(live).seq == 1
+    assert len(listeners) == 1
+    live.close()
+    wait_for(lambda: not listeners)
+
+
+def test_live_listens_again_where_it_was(make: Make) -> None:
     asked: list[str | None] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -172,29 +172,27 @@ def test_live_listens_again_where_it_was() -> None:
         body = f": listening\n\nid: {len(asked)}\ndata: {event(1).model_dump_json()}\n\n"
         return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, text=body)
 
-    with AihubClient("http://hub", "k", transport=httpx2.MockTransport(answer)) as client:
-        live = client.live()
-        assert [next(live).seq, next(live).seq] == [1, 4]
+    live = make("http://hub", "k", transport=httpx2.MockTransport(answer)).live()
+    assert [next(live).seq, next(live).seq] == [1, 4]
+    live.close()
     assert asked == [None, "1", "1", "1"]
 
 
-def test_live_does_not_insist_on_a_wrong_key(hub: TestHub, url: str) -> None:
-    with AihubClient(url, "aihub_wrong") as client, pytest.raises(errors.UnauthorizedError):
-        next(client.live())
+def test_live_does_not_insist_on_a_wrong_key(url: str, make: Make) -> None:
+    with pytest.raises(errors.UnauthorizedError):
+        next(make(url, "aihub_wrong").live())
 
 
-def test_live_ends_when_told_not_to_reconnect() -> None:
+def test_live_ends_when_told_not_to_reconnect(make: Make) -> None:
     def refuse(_: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused")
 
-    with (
-        AihubClient("http://hub", transport=httpx2.MockTransport(refuse)) as client,
-        pytest.raises(HubUnreachableError),
-    ):
+    client = make("http://hub", transport=httpx2.MockTransport(refuse))
+    with pytest.raises(HubUnreachableError):
         list(client.live(reconnect=False))
 
 
-def scripted(*answers: httpx2.Response | Exception) -> tuple[AihubClient, list[httpx2.Request]]:
+def scripted(make: Make, *answers: httpx2.Response | Exception) -> tuple[AihubClient, list[httpx2.Request]]:
     """A client of a network that gives these answers, then the last for ever."""
     seen: list[httpx2.Request] = []
 
@@ -203,9 +201,10 @@ def scripted(*answers: httpx2.Response | Exception) -> tuple[AihubClient, list[h
         seen.append(request)
         if isinstance(given, Exception):
             raise given
-        return given
+        # A response belongs to the client that got it.
+        return httpx2.Response(given.status_code, headers=given.headers, content=given.content)
 
-    return AihubClient("http://hub", "k", transport=httpx2.MockTransport(answer)), seen
+    return make("http://hub", "k", transport=httpx2.MockTransport(answer)), seen
 
 
 def refusal(error: AihubError) -> httpx2.Response:
@@ -234,9 +233,11 @@ RESET = httpx2.ReadError("reset")
         (httpx2.ReadTimeout("slow"), 1, "it would only take as long again"),
     ],
 )
-def test_what_is_worth_another_try(failure: httpx2.Response | Exception, tries: int, reason: str) -> None:
-    client, seen = scripted(failure)
-    with client, pytest.raises(AihubError):
+def test_what_is_worth_another_try(
+    make: Make, failure: httpx2.Response | Exception, tries: int, reason: str
+) -> None:
+    client, seen = scripted(make, failure)
+    with pytest.raises(AihubError):
         client.algorithms()
     assert len(seen) == tries, reason
 
@@ -252,19 +253,46 @@ def test_what_is_worth_another_try(failure: httpx2.Response | Exception, tries: 
         (lambda client: client.update_stream("a", {"name": "b"}), False),
     ],
 )
-def test_only_what_may_be_done_twice_is_done_again(call: Callable[[AihubClient], Any], again: bool) -> None:
-    client, seen = scripted(RESET, FULL, INFERRED if again else GOOD)
-    with client, contextlib.suppress(AihubError, KeyError):
+def test_only_what_may_be_done_twice_is_done_again(
+    make: Make, call: Callable[[AihubClient], Any], again: bool
+) -> None:
+    client, seen = scripted(make, RESET, FULL, INFERRED if again else GOOD)
+    with contextlib.suppress(AihubError):
         call(client)
     assert len(seen) == (3 if again else 1)
 
 
-def test_a_hub_that_is_not_there_is_said_to_be() -> None:
-    client, _ = scripted(httpx2.ConnectError("refused"))
-    with client, pytest.raises(HubUnreachableError, match="aihub up"):
+def test_what_was_refused_was_not_done_and_is_done_again(make: Make) -> None:
+    client, seen = scripted(make, FULL, httpx2.Response(200, json={"replayed": 3}))
+    assert client.replay_sink("a") == 3
+    assert len(seen) == 2
+
+
+def test_a_hub_that_is_not_there_is_said_to_be(make: Make) -> None:
+    client, seen = scripted(make, httpx2.ConnectError("refused"))
+    with pytest.raises(HubUnreachableError, match="aihub up"):
         client.ready()
-    with AihubClient("http://127.0.0.1:9", attempts=1) as real, pytest.raises(HubUnreachableError):
-        real.algorithms()
+    assert len(seen) == 1, "whoever asks whether it is ready asks again himself"
+    with pytest.raises(HubUnreachableError):
+        make("http://127.0.0.1:9", attempts=1).algorithms()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(200, text="<html>welcome</html>"),
+        httpx2.Response(200, json=[]),
+        httpx2.Response(200, json={"rows": []}),
+        httpx2.Response(200, json={"items": [{"id": "x"}]}),
+    ],
+)
+def test_what_answers_but_is_no_hub_is_said_to_be_none(make: Make, answer: httpx2.Response) -> None:
+    client, _ = scripted(make, answer)
+    for call in (client.algorithms, lambda: list(client.streams()), client.ready):
+        with pytest.raises(HubUnreachableError, match="address"):
+            call()
+    with pytest.raises(HubUnreachableError):
+        next(client.live())
 
 
 def test_every_error_of_the_hub_comes_back_as_itself() -> None:
@@ -313,17 +341,15 @@ def test_answers_that_are_no_problem_of_ours_have_a_class_too(
     assert type(error_from(response)) is kind
 
 
-def test_new_fields_of_a_newer_hub_are_ignored() -> None:
-    client, _ = scripted(
-        httpx2.Response(
-            200, json={"ready": True, "version": "9", "checks": {"x": {"ok": True, "new": 1}}, "new": 2}
-        )
-    )
-    with client:
-        assert client.ready().ready
+def test_new_fields_of_a_newer_hub_are_ignored(make: Make) -> None:
+    ready = {"ready": True, "version": "9", "checks": {"x": {"ok": True, "new": 1}}, "new": 2}
+    client, _ = scripted(make, httpx2.Response(200, json=ready))
+    assert client.ready().ready
+    alarm = event().model_dump(mode="json") | {"weather": "fine"}
+    client, _ = scripted(make, httpx2.Response(200, json=alarm))
+    assert client.event("x") == event()
 
 
-def test_a_key_is_not_in_what_the_client_prints(repository: Repository) -> None:
-    client, _ = scripted(GOOD)
-    with client:
-        assert "Bearer" not in repr(client)
+def test_a_key_is_not_in_what_the_client_prints(make: Make) -> None:
+    client = make("http://hub", "aihub_secret")
+    assert "secret" not in repr(client)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections import Counter
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from aihub.engine.batcher import UNDATED_S, FairQueue, Item
+from aihub.engine.batcher import UNDATED_S, FairQueue, Item, tenant_of
 from aihub.errors import QueueFullError
 
 
@@ -44,7 +46,7 @@ class QueueLaws(RuleBasedStateMachine):
 
     @rule(
         target=items,
-        source=st.sampled_from("abc"),
+        source=st.sampled_from(["a/1", "a/2", "b/1", "c"]),
         group=st.sampled_from(["g", "h", None]),
         time_left=st.none() | st.floats(0, 3),
     )
@@ -53,21 +55,41 @@ class QueueLaws(RuleBasedStateMachine):
         deadline = None if time_left is None else self.now + time_left
         new = item(self.count, source, group=group, deadline=deadline, submitted=self.now)
         held = Counter(one.source for one in self.waiting.values())
+        tenants = Counter(tenant_of(one.source) for one in self.waiting.values())
+        mine = tenant_of(source)
+        full = len(self.waiting) == self.BOUND
+        siblings = max((count for name, count in held.items() if tenant_of(name) == mine), default=0)
         try:
             displaced = self.queue.put(new)
         except QueueFullError:
-            assert len(self.waiting) == self.BOUND
-            assert max(held.values()) < held[source] + 2  # it has its share
+            has_half = self.BOUND // 2 <= tenants[mine] < len(self.waiting)
+            assert full or has_half
+            assert not full or max(tenants.values()) < tenants[mine] + 2  # the tenant has its share
+            assert siblings < held[source] + 2  # and the source has its share of that
             return new
         self.waiting[new.payload] = new
         if displaced is not None:
-            assert held[displaced.source] == max(held.values()) >= held[source] + 2
+            loser = tenant_of(displaced.source)
+            if loser == mine:
+                assert held[displaced.source] == siblings >= held[source] + 2
+            else:
+                assert full
+                assert tenants[loser] == max(tenants.values()) >= tenants[mine] + 2
             self.end(displaced)
+        else:
+            assert not full
         return new
 
     @rule(one=items)
     def cancel(self, one: Item[int]) -> None:
         one.future.cancel()
+
+    @rule(one=items)
+    def remove(self, one: Item[int]) -> None:
+        waits = self.waiting.get(one.payload) is one
+        assert self.queue.remove(one) == waits
+        if waits:
+            self.end(one)
 
     @rule(seconds=st.floats(0, 2))
     def pass_time(self, seconds: float) -> None:
@@ -93,7 +115,7 @@ class QueueLaws(RuleBasedStateMachine):
         before = len(self.waiting) - taken.cancelled
         assert taken.cancelled <= len(gone)
         assert len(self.queue) == before
-        left = {one.payload for line in self.queue._waiting.values() for _, _, one in line}
+        left = {one.payload for one in self.queue.waiting()}
         for one in gone:
             if one.payload not in left:
                 self.end(one)
@@ -108,6 +130,110 @@ class QueueLaws(RuleBasedStateMachine):
 
 
 TestQueueLaws = QueueLaws.TestCase
+
+TENANTS = st.dictionaries(
+    st.sampled_from(["north", "south", "east"]),
+    st.lists(st.integers(1, 30), min_size=1, max_size=4),  # items of each source
+    min_size=2,
+)
+
+
+def served(queue: FairQueue[int], limit: int) -> list[str]:
+    order: list[str] = []
+    while len(queue):
+        order.extend(one.source for one in queue.take(0.0, limit).batch)
+    return order
+
+
+@settings(deadline=None)
+@given(tenants=TENANTS, limit=st.integers(1, 8), seed=st.randoms(use_true_random=False))
+def test_between_two_of_a_tenant_every_other_has_at_most_two(
+    tenants: dict[str, list[int]], limit: int, seed: random.Random
+) -> None:
+    queue: FairQueue[int] = FairQueue(1000)
+    asked = [
+        f"{name}/{who}"
+        for name, sources in tenants.items()
+        for who, n in enumerate(sources)
+        for _ in range(n)
+    ]
+    seed.shuffle(asked)
+    for number, source in enumerate(asked):
+        queue.put(item(number, source))
+    order = served(queue, limit)
+    assert Counter(order) == Counter(asked)
+    for level in (
+        tenant_of,
+        str,
+    ):  # between tenants, whatever names they use, and between the sources of each
+        for name in {level(source) for source in asked}:
+            turns = [at for at, source in enumerate(order) if level(source) == name]
+            rivals = [tenant_of(source) if level is tenant_of else source for source in order]
+            mine = tenant_of(name)
+            for begin, end in itertools.pairwise([-1, *turns]):
+                between = Counter(
+                    rival
+                    for rival in rivals[begin + 1 : end]
+                    if level is tenant_of or tenant_of(rival) == mine
+                )
+                assert all(count <= 2 for count in between.values())
+
+
+@settings(deadline=None)
+@given(
+    flood=st.lists(st.integers(0, 5), min_size=10, max_size=80),
+    quiet=st.integers(1, 10),
+    limit=st.integers(1, 4),
+)
+def test_many_names_buy_a_tenant_nothing(flood: list[int], quiet: int, limit: int) -> None:
+    queue: FairQueue[int] = FairQueue(1000)
+    for number, name in enumerate(flood):
+        queue.put(item(number, f"flood/{name}"))
+    for number in range(quiet):
+        queue.put(item(number, "quiet/one"))
+    order = [tenant_of(source) for source in served(queue, limit)]
+    last = max(at for at, name in enumerate(order) if name == "quiet")
+    assert last <= 2 * quiet
+
+
+@settings(deadline=None)
+@given(sources=st.lists(st.sampled_from(["a/1", "a/2", "b/1"]), max_size=60), limit=st.integers(1, 8))
+def test_a_source_is_served_in_its_order(sources: list[str], limit: int) -> None:
+    queue: FairQueue[int] = FairQueue(1000)
+    for number, source in enumerate(sources):
+        queue.put(item(number, source, submitted=float(number)))
+    order: list[Item[int]] = []
+    while len(queue):
+        order.extend(queue.take(100.0, limit).batch)
+    for name in set(sources):
+        numbers = [one.payload for one in order if one.source == name]
+        assert numbers == sorted(numbers)
+
+
+def test_while_others_wait_a_tenant_has_half_of_the_room() -> None:
+    queue: FairQueue[int] = FairQueue(8)
+    for number in range(3):
+        queue.put(item(number, f"flood/{number}"))
+    queue.put(item(9, "quiet/1"))
+    queue.put(item(3, "flood/3"))
+    with pytest.raises(QueueFullError, match="4 of them yours"):
+        queue.put(item(4, "flood/4"))
+    assert [queue.put(item(number, "quiet/1")) for number in range(3)] == [None] * 3  # there is room for them
+    queue.take(0.0, 8)
+    for number in range(8):  # alone, all of it
+        queue.put(item(number, "flood/0"))
+    with pytest.raises(QueueFullError):
+        queue.put(item(8, "flood/0"))
+
+
+def test_a_tenant_at_its_half_shares_it_between_its_sources() -> None:
+    queue: FairQueue[int] = FairQueue(8)
+    queue.put(item(0, "other"))
+    for number in range(4):
+        queue.put(item(number, "a/greedy"))
+    displaced = queue.put(item(5, "a/modest"))
+    assert displaced is not None
+    assert (displaced.source, displaced.payload) == ("a/greedy", 3)
 
 
 @settings(deadline=None)

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from aihub.engine import Engine, ModelStore
+from aihub.engine.batcher import Item
 from aihub.engine.graph import prepare_graph
+from aihub.engine.model import Payload, Tensors
 from aihub.engine.session import RunSettings
 from aihub.errors import (
     CapacityError,
@@ -30,7 +32,7 @@ from aihub.errors import (
 )
 from aihub.plugins import data_folder
 from aihub.telemetry import INFERENCE_REQUESTS
-from aihub.types import Frame, ModelCard, Predictor
+from aihub.types import Bill, Frame, ModelCard, Predictor
 from tests.engine.tiny import card_for, double_graph, mean_graph, picky_graph
 
 
@@ -122,6 +124,38 @@ def test_batches_give_each_item_its_own_answer(tmp_path: Path, cards: list[Model
         ]
         assert [future.result(20)["y"][0, 0] for future in tensors] == [2 * value for value in range(30)]
         assert two_rows.result(20)["y"].shape == (2, 3)
+
+
+def test_the_seconds_of_a_batch_are_split_among_its_bills(tmp_path: Path, cards: list[ModelCard]) -> None:
+    with made(tmp_path, cards, threads=1) as engine:
+        engine.warm(["mean", "double"])
+        live = engine._memory.lease("double")
+        assert live is not None
+        live.batch = 4
+        bills = [Bill() for _ in range(3)]
+        batch = [
+            Item[Payload](Tensors(x(1, 2, 3)), "a/1", "g", None, 0.0, bill=bill) for bill in [*bills, None]
+        ]
+        began = time.perf_counter()
+        live.run(batch)
+        took = time.perf_counter() - began
+        first = bills[0].spent
+        assert set(first) == {"double"}
+        assert all(bill.spent == first for bill in bills)
+        assert 0 < 4 * first["double"] <= took
+        engine._memory.release("double")
+        seen = Frame(frame().image, "a/1", bill=bills[0])
+        engine.detect("mean", seen).result(20)
+        engine.run("double", x(1, 2, 3), bill=bills[1]).result(20)
+        assert set(bills[0].spent) == {"double", "mean"}
+        assert bills[1].total > bills[2].total
+
+
+def test_cancelled_work_is_not_run(tmp_path: Path, cards: list[ModelCard]) -> None:
+    with made(tmp_path, cards, threads=1, max_queue=1) as engine:
+        waiting = engine.run("double", x(1, 2, 3), source="a/1")  # the model is not loaded yet
+        if waiting.cancel():  # it may have been quick
+            assert engine.run("double", x(4, 5, 6), source="a/1").result(20)["y"].tolist() == [[8, 10, 12]]
 
 
 def test_a_bad_item_of_a_batch_spoils_only_itself(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from aihub.engine.batcher import Item
 from aihub.engine.workers import Lane, Workers
 from aihub.errors import CapacityError, DeadlineError, InputError, QueueFullError, SessionError
+from aihub.telemetry import REGISTRY
 from tests.engine.test_batcher import item
 
 
@@ -75,6 +78,11 @@ def pool(threads: int) -> Iterator[Workers[int]]:
 def ask(workers: Workers[int], lane: Lane[int], one: Item[int]) -> Future[int]:
     workers.submit(lane, one)
     return one.future
+
+
+def outcomes(model: str, outcome: str) -> float:
+    labels = {"model": model, "outcome": outcome}
+    return REGISTRY.get_sample_value("aihub_inference_requests_total", labels) or 0
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -171,6 +179,65 @@ def test_late_and_cancelled_work_is_not_run() -> None:
         with pytest.raises(DeadlineError):
             late.result(5)
     assert work.batches == [[0], [3]]
+
+
+def test_cancelled_work_makes_room_at_once() -> None:
+    work = Work(here=False)
+    lane = work.lane(bound=2)
+    with pool(1) as workers:
+        waiting = [ask(workers, lane, item(number)) for number in range(2)]
+        assert ask(workers, lane, item(2)).done()  # full
+        before = outcomes("test-lane", "cancelled")
+        assert waiting[0].cancel()
+        assert outcomes("test-lane", "cancelled") == before + 1
+        later = ask(workers, lane, item(3))
+        work.here = True
+        workers.open(lane, parallel=1, cost=1, batch=1)
+        assert later.result(5) == 3
+        assert waiting[1].result(5) == 1
+    assert work.batches == [[1], [3]]
+    assert outcomes("test-lane", "cancelled") == before + 1  # not counted again when met
+
+
+def test_answered_work_lets_go_of_its_picture() -> None:
+    work = Work()
+    lane = work.lane()
+    with pool(1) as workers:
+        workers.open(lane, parallel=1, cost=1, batch=1)
+        one = item(1)
+        gone = weakref.ref(one)
+        future = ask(workers, lane, one)
+        assert future.result(5) == 1
+        del one
+        gc.disable()  # reference counting alone has to do: pictures are large
+        try:
+            work.batches.clear()
+            assert ask(workers, lane, item(2)).result(5) == 2  # the worker's own variables move on
+            eventually(lambda: gone() is None)
+        finally:
+            gc.enable()
+
+
+@settings(deadline=None)
+@given(
+    asked=st.lists(st.tuples(st.sampled_from(["a/1", "a/2", "b/1"]), st.booleans()), min_size=1, max_size=40),
+    batch=st.integers(1, 4),
+)
+def test_whatever_is_cancelled_meanwhile_has_one_end(asked: list[tuple[str, bool]], batch: int) -> None:
+    work = Work()
+    lane = work.lane()
+    with pool(2) as workers:
+        workers.open(lane, parallel=2, cost=1, batch=batch)
+        futures = []
+        for number, (source, cancelled) in enumerate(asked):
+            futures.append(ask(workers, lane, item(number, source)))
+            if cancelled:
+                futures[-1].cancel()
+        assert not wait(futures, 5).not_done
+    ran = sorted(one for ran in work.batches for one in ran)
+    assert ran == [number for number, future in enumerate(futures) if not future.cancelled()]
+    assert len(lane.queue) == 0
+    assert work.leases == 0
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,9 @@ class Hub:
     port: int = field(default_factory=free_port)
     address: str = "local"
     process: subprocess.Popen[str] | None = None
+    grpc_port: int = 0
+    pages_port: int = field(default_factory=free_port)
+    """Where pages come from that may call it from a browser."""
 
     @property
     def url(self) -> str:
@@ -66,6 +69,7 @@ class Hub:
         """Start it; the first line it prints, empty when it ended without one."""
         environment = os.environ | {
             "AIHUB_HOME": str(self.home),
+            "AIHUB_CORS_ORIGINS": json.dumps([f"http://127.0.0.1:{self.pages_port}"]),
             "AIHUB_WEBHOOK_NETWORKS": '["127.0.0.0/8"]',
             "AIHUB_LEASE_SECONDS": "5",
         }
@@ -77,7 +81,7 @@ class Hub:
             "--port",
             str(self.port),
             "--grpc-port",
-            "0",
+            str(self.grpc_port),
             "--address",
             self.address,
             "--json",
@@ -144,7 +148,7 @@ class Hub:
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """One hub for all tests that can share it."""
-    running = Hub(tmp_path_factory.mktemp("hub"))
+    running = Hub(tmp_path_factory.mktemp("hub"), grpc_port=free_port())
     running.start()
     yield running
     running.stop()

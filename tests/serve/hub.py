@@ -23,9 +23,9 @@ from aihub.serve.live_pictures import LivePictures
 from aihub.serve.security import new_key
 from aihub.serve.services import Services
 from aihub.settings import Settings
-from aihub.storage.records import ProcessInfo
+from aihub.storage.records import ProcessInfo, Tenant
 from aihub.storage.repository import Repository
-from aihub.types import Detections, Event, EventState, Frame, Image, Severity, Tensor
+from aihub.types import Bill, Detections, Event, EventState, Frame, Image, Severity, Tensor
 
 CARDS = {
     "thing-detection": """
@@ -112,7 +112,13 @@ class FakePredictor:
         return future
 
     def run(
-        self, model: str, inputs: Mapping[str, Tensor], *, source: str = "", deadline: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, Tensor],
+        *,
+        source: str = "",
+        deadline: float | None = None,
+        bill: Bill | None = None,
     ) -> Future[dict[str, Tensor]]:
         raise NotImplementedError
 
@@ -151,7 +157,9 @@ class TestHub:
         self.app: FastAPI = create_app(self.services)
 
     def key(self, *scopes: str, tenant: str = "default", expires_at: float | None = None) -> str:
-        """A fresh key with these scopes."""
+        """A fresh key with these scopes; its tenant may use everything unless it was made before."""
+        if self.repository.find_tenant(tenant) is None:
+            self.repository.add_tenant(Tenant(tenant, algorithms=("*",), stream_groups=("*",)))
         key, hashed, prefix = new_key()
         self.repository.add_key(
             name="test", key_hash=hashed, prefix=prefix, scopes=scopes, tenant=tenant, expires_at=expires_at

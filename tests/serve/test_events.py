@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from aihub.errors import StorageError
 from aihub.types import EventState, Frame, Severity
-from tests.serve.hub import TestHub, bearer, event, picture
+from tests.serve.hub import TestHub, bearer, event, failing, picture
 from tests.serve.test_infer import problem
 
 EVENTS = "/v1/events"
@@ -91,7 +92,7 @@ def test_what_people_do_with_an_event(hub: TestHub, client: TestClient) -> None:
     problem(client.post(f"{path}/state", json={"state": "acknowledged"}), 409, "conflict")
     assert problem(client.post(f"{path}/state", json={"state": "opened"}), 422, "params")["field"] == "state"
     problem(client.post(f"{EVENTS}/none/state", json={"state": "resolved"}), 404, "event-not-found")
-    assert hub.repository.list_audit()[0].actor == "test"
+    assert hub.repository.list_audit().items[0].actor == "test"
 
 
 def test_evidence_is_shown_and_every_look_is_noted(hub: TestHub, client: TestClient) -> None:
@@ -101,11 +102,26 @@ def test_evidence_is_shown_and_every_look_is_noted(hub: TestHub, client: TestCli
     response = client.get(f"{EVENTS}/{seen.id}/snapshot")
     assert response.headers["content-type"] == "image/jpeg"
     assert response.content[:2] == b"\xff\xd8"
-    (entry,) = hub.repository.list_audit()
-    assert (entry.action, entry.subject) == ("event.snapshot", seen.id)
+    (entry,) = hub.repository.list_audit(action="event.").items
+    assert (entry.action, entry.subject, entry.outcome) == ("event.snapshot", seen.id, "ok")
+    assert (entry.actor, entry.tenant, entry.address) == ("test", "default", "testclient")
+    assert entry.key_id == hub.repository.list_keys()[0].id
     problem(client.get(f"{EVENTS}/{event(2).id}/snapshot"), 404, "snapshot-not-found")
     hub.artifacts.path(name).unlink()
     problem(client.get(f"{EVENTS}/{seen.id}/snapshot"), 404, "snapshot-not-found")
+    problem(client.get(f"{EVENTS}/nobody/snapshot"), 404, "event-not-found")
+    failed = [entry.outcome for entry in hub.repository.list_audit(3, action="event.snapshot").items]
+    assert failed == ["event-not-found", "snapshot-not-found", "snapshot-not-found"]
+
+
+def test_evidence_that_cannot_be_noted_is_not_shown(
+    hub: TestHub, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = event(1)
+    name = hub.artifacts.save_snapshot(seen, Frame(picture()))
+    hub.repository.save_transitions([seen.model_copy(update={"snapshot": name})])
+    monkeypatch.setattr(hub.repository, "add_audit", failing(StorageError("locked")))
+    problem(client.get(f"{EVENTS}/{seen.id}/snapshot"), 503, "storage")
 
 
 def test_tenants_do_not_see_each_other(filled: TestHub, client: TestClient) -> None:

@@ -28,7 +28,20 @@ BODIES: list[tuple[str, str, Any]] = [
     (
         "POST",
         "/v1/algorithms/thing-detection/infer",
-        {"images": [PICTURE], "params": {"confidence": 0.5, "zone": ZONE}},
+        {
+            "images": [PICTURE],
+            "params": {"confidence": 0.5, "zone": ZONE},
+            "annotate": True,
+            "fields": ["boxes"],
+        },
+    ),
+    (
+        "POST",
+        "/v1/infer",
+        {
+            "images": [PICTURE, {"url": "http://127.0.0.1/a.jpg"}],
+            "algorithms": ["thing-detection", {"id": "thing-detection", "params": {"confidence": 0.5}}],
+        },
     ),
     (
         "POST",

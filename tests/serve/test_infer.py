@@ -23,7 +23,7 @@ from aihub.errors import (
     WeightsMissingError,
 )
 from aihub.serve.app import create_app
-from aihub.serve.schemas import InferAnswer
+from aihub.serve.result_schemas import InferAnswer
 from aihub.storage.repository import Repository
 from aihub.types import Frame
 from tests.serve.hub import TestHub, bearer, encoded, failing
@@ -297,7 +297,7 @@ def test_requests_run_side_by_side_and_the_event_loop_stays_free(hub: TestHub, c
 
 def test_frames_carry_the_key_so_that_the_batcher_is_fair(hub: TestHub, client: TestClient) -> None:
     client.post(INFER, content=encoded())
-    assert hub.predictor.sources == [hub.repository.list_keys()[0].id]
+    assert hub.predictor.sources == [f"default/{hub.repository.list_keys()[0].id}"]
 
 
 def test_algorithms_are_described(hub: TestHub, client: TestClient) -> None:
@@ -311,7 +311,9 @@ def test_algorithms_are_described(hub: TestHub, client: TestClient) -> None:
     assert thing["evidence"] == [{"media": "drawn:thing", "evidence": "synthetic"}]
     assert rows["absent-detection"]["readiness"] == "needs-weights"
     assert "aihub models pull absent" in rows["absent-detection"]["reason"]
-    assert client.get("/v1/algorithms/thing-detection").json() == thing
+    detail = client.get("/v1/algorithms/thing-detection").json()
+    assert detail.pop("result")["properties"]["task"]["const"] == "object-detection"
+    assert detail == thing
     assert [row["id"] for row in client.get("/v1/algorithms?domain=other").json()["items"]] == [
         "clip-only",
         "sound-only",

@@ -59,6 +59,7 @@ def test_bodies_over_their_limit_are_refused(
     )
     assert response.status_code == 413
     assert response.json()["code"] == "too-large"
+    assert response.json()["field"] == "body"
     assert f"{limit:,}" in response.json()["detail"]
 
 
@@ -147,19 +148,24 @@ def test_more_than_can_wait_is_refused_at_once(hub: TestHub, key: str) -> None:
         release.wait(10)
 
     hub.predictor.before = wait
-    room = hub.app.state.parts.workers._room
+    workers = hub.app.state.parts.workers
     with (
         serving(hub.app) as address,
         httpx2.Client(base_url=address, headers=bearer(key), timeout=20) as client,
     ):
-        first = threading.Thread(target=lambda: client.post(INFER, content=encoded()))
-        first.start()
+        many = [
+            threading.Thread(target=httpx2.post, args=(address + INFER,),
+                             kwargs={"content": encoded(), "headers": bearer(key), "timeout": 20})
+            for _ in range(workers._share + workers._bound())
+        ]  # fmt: skip
+        for thread in many:
+            thread.start()
         assert entered.wait(5)
-        while room.acquire(blocking=False):
-            pass
+        wait_for(lambda: workers._size == workers._bound())
         refused = client.post(INFER, content=encoded())
         assert refused.status_code == 429
         assert refused.json()["code"] == "queue-full"
         assert int(refused.headers["retry-after"]) >= 1
         release.set()
-        first.join(10)
+        for thread in many:
+            thread.join(10)

@@ -13,7 +13,7 @@ from aihub.algorithms.registry import Registry
 from aihub.engine import Engine, ModelStore
 from aihub.plugins import data_folder
 from aihub.serve.app import create_app
-from aihub.serve.schemas import InferAnswer
+from aihub.serve.result_schemas import DetectionsOut, FindingsOut, InferAnswer
 from aihub.serve.services import Services
 from aihub.storage.repository import Repository
 from tests.serve.hub import TestHub, bearer
@@ -46,8 +46,8 @@ def test_faces_of_a_photograph(client: TestClient, media: Path) -> None:
     answer = client.post(path, content=data, headers={"Content-Type": "image/jpeg"})
     assert answer.status_code == 200, answer.text
     (result,) = InferAnswer.model_validate(answer.json()).results
-    assert result.task == "rule"
-    assert result.found.task == "object-detection"
+    assert isinstance(result, FindingsOut)
+    assert isinstance(result.found, DetectionsOut)
     assert len(result.found.detections) == 3
     several = client.post(path, files=[("image", ("a.jpg", data, "image/jpeg"))] * 2).json()["results"]
     assert [row["found"] for row in several] == [answer.json()["results"][0]["found"]] * 2

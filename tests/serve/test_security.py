@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aihub.errors import ForbiddenError, RateLimitError, StorageError, UnauthorizedError
 from aihub.serve import security
 from aihub.serve.security import SCOPES, STALE_S, TTL_S, Brake, Caller, Door, hash_key, new_key
-from aihub.storage.records import ApiKey
+from aihub.storage.records import ApiKey, Tenant
 
 
 class Clock:
@@ -33,6 +33,7 @@ class FakeKeys:
         self.asked = 0
         self.down = False
         self.touched: list[str] = []
+        self.tenants = {"default": Tenant("default", algorithms=("thing-*",), stream_groups=("yard",))}
 
     def add(self, *scopes: str, expires_at: float | None = None) -> str:
         key, hashed, prefix = new_key()
@@ -44,6 +45,9 @@ class FakeKeys:
         if self.down:
             raise StorageError("locked")
         return self.rows.get(key_hash)
+
+    def find_tenant(self, tenant_id: str) -> Tenant | None:
+        return self.tenants.get(tenant_id)
 
     def touch_key(self, key: ApiKey) -> None:
         if self.down:
@@ -212,3 +216,59 @@ def test_a_scope_lets_through_what_it_names_and_admin_lets_through_all(scope: st
 def test_only_administrators_see_all_tenants() -> None:
     assert Caller("1", "a", "t", frozenset({"admin"})).sees is None
     assert Caller("1", "a", "t", frozenset({"events"})).sees == "t"
+
+
+async def test_a_caller_comes_with_what_its_tenant_was_granted(door: Door, keys: FakeKeys) -> None:
+    caller = await door.caller(keys.add("infer"), "a")
+    assert caller.may_use("thing-detection")
+    assert not caller.may_use("person-detection")
+    assert caller.may_see_group("yard")
+    assert not caller.may_see_group("gate")
+    chief = await door.caller(keys.add("admin"), "a")
+    assert chief.may_use("person-detection")
+    assert chief.may_see_group("gate")
+
+
+async def test_a_tenant_that_is_not_there_was_granted_nothing(door: Door, keys: FakeKeys) -> None:
+    keys.tenants.clear()
+    caller = await door.caller(keys.add("infer"), "a")
+    assert not caller.may_use("thing-detection")
+    assert not caller.may_see_group("yard")
+
+
+async def test_changed_grants_are_felt_after_the_ttl_or_at_once_where_they_were_changed(
+    door: Door, keys: FakeKeys, clock: Clock
+) -> None:
+    key = keys.add("infer")
+    assert (await door.caller(key, "a")).may_use("thing-detection")
+    keys.tenants["default"] = Tenant("default", concurrency=3)
+    assert (await door.caller(key, "a")).may_use("thing-detection")
+    clock.now += TTL_S
+    assert not (await door.caller(key, "a")).may_use("thing-detection")
+    keys.tenants["default"] = Tenant("default", algorithms=("*",))
+    door.look_again()
+    assert (await door.caller(key, "a")).may_use("thing-detection")
+
+
+async def test_the_last_known_limits_outlive_a_database_that_does_not_answer(
+    door: Door, keys: FakeKeys, clock: Clock
+) -> None:
+    keys.tenants["default"] = Tenant("default", concurrency=3)
+    key = keys.add("infer")
+    await door.caller(key, "a")
+    keys.down = True
+    clock.now += STALE_S - 1
+    assert (await door.caller(key, "a")).account.concurrency == 3
+
+
+async def test_a_key_that_runs_out_while_it_is_believed_is_refused(
+    door: Door, keys: FakeKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = time.time() + 100
+    key = keys.add("infer", expires_at=ends)
+    await door.caller(key, "a")
+    monkeypatch.setattr("aihub.serve.security.time.time", lambda: ends)
+    for down in (False, True):
+        keys.down = down
+        with pytest.raises(StorageError if down else UnauthorizedError):
+            await door.caller(key, "a")

@@ -305,6 +305,8 @@ def test_tenants_do_not_see_each_other(hub: TestHub, client: TestClient) -> None
         "default",
         "other",
     }
+    problem(client.post(STREAMS, json=camera(tenant="third"), headers=admin), 404, "tenant-not-found")
+    hub.key(tenant="third")
     made = client.post(STREAMS, json=camera(tenant="third"), headers=admin)
     assert made.json()["tenant"] == "third"
 
@@ -330,7 +332,7 @@ def test_a_snapshot_is_asked_for_and_awaited(hub: TestHub, client: TestClient) -
     assert response.content == encoded()
     assert response.headers["content-type"] == "image/jpeg"
     assert response.headers["cache-control"] == "no-store"
-    assert hub.repository.list_audit()[0].action == "stream.snapshot"
+    assert hub.repository.list_audit().items[0].action == "stream.snapshot"
     client.delete(f"{STREAMS}/a")
     assert hub.pictures.newer("a", 0) is None
 

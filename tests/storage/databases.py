@@ -7,6 +7,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,9 +39,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(scope="session")
-def postgres_schema() -> Iterator[str]:
-    """URL that leads into an upgraded schema of its own, dropped at the end."""
+@contextmanager
+def empty_schema() -> Iterator[str]:
+    """URL that leads into a PostgreSQL schema of its own without tables, dropped at the end."""
     address = make_url(POSTGRES)
     pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed")
     try:
@@ -53,12 +54,19 @@ def postgres_schema() -> Iterator[str]:
         connection.execute(text(f"CREATE SCHEMA {schema}"))
     url = f"{POSTGRES}?options={quote(f'-csearch_path={schema}')}"
     try:
-        upgrade(url)
         yield url
     finally:
         with engine.connect() as connection:
             connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_schema() -> Iterator[str]:
+    """URL that leads into an upgraded schema of its own, dropped at the end."""
+    with empty_schema() as url:
+        upgrade(url)
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +80,9 @@ def postgres_engine(postgres_schema: str) -> Iterator[Engine]:
 def postgres_url(postgres_schema: str, postgres_engine: Engine) -> str:
     """URL of an empty PostgreSQL schema."""
     with postgres_engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+        # Not DELETE: the audit refuses that.
+        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
     return postgres_schema
 
 

@@ -78,7 +78,7 @@ def test_acknowledging_twice_is_one_step_and_audited_once(repository: Repository
     repository.save_transitions([event])
     first = repository.set_event_state(event.id, ACKNOWLEDGED, actor="ann", now=1.0)
     assert repository.set_event_state(event.id, ACKNOWLEDGED, actor="bob", now=2.0) == first
-    (entry,) = repository.list_audit()
+    (entry,) = repository.list_audit().items
     assert (entry.actor, entry.action, entry.subject) == ("ann", "event.acknowledged", event.id)
 
 

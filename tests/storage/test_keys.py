@@ -96,7 +96,7 @@ def test_processes_silent_for_an_hour_are_forgotten(repository: Repository) -> N
 def test_audit_is_listed_newest_first(repository: Repository) -> None:
     repository.add_audit("ann", "snapshot.read", "e1", {"why": "shift"}, now=1.0)
     repository.add_audit("bob", "key.revoke", "k1", now=2.0)
-    newest, oldest = repository.list_audit()
+    newest, oldest = repository.list_audit().items
     assert (newest.actor, newest.detail) == ("bob", {})
     assert (oldest.actor, oldest.detail) == ("ann", {"why": "shift"})
     with pytest.raises(ParamsError):

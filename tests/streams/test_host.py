@@ -258,7 +258,7 @@ def test_a_refusing_camera_shows_its_error_and_no_password(hub: Hub) -> None:
 
 def test_one_raising_stream_hurts_only_itself(hub: Hub) -> None:
     def slow(frame: Frame) -> None:
-        if frame.source == "bad":
+        if frame.source == "default/bad":
             raise RuntimeError("bug in an algorithm")
 
     hub.slow = slow
@@ -271,7 +271,7 @@ def test_one_raising_stream_hurts_only_itself(hub: Hub) -> None:
 
 
 def test_one_slow_stream_does_not_starve_the_others(hub: Hub) -> None:
-    hub.slow = lambda frame: time.sleep(0.3) if frame.source == "slow" else None
+    hub.slow = lambda frame: time.sleep(0.3) if frame.source == "default/slow" else None
     hub.host.sync([spec("slow", sampling=FAST), *(spec(f"s{number}", sampling=FAST) for number in range(4))])
     hub.until(lambda: sum(wanted.id == "slow" for wanted, _, _ in hub.seen) >= 3)
     counts = [sum(wanted.id == f"s{number}" for wanted, _, _ in hub.seen) for number in range(4)]

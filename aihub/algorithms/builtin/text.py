@@ -86,7 +86,7 @@ class ReadText(Stage[ReadTextParams]):
 
         def start() -> Run:
             scaled = cast("Image", cv2.resize(frame.image, (columns, rows), interpolation=cv2.INTER_LINEAR))
-            return self.predictor.run(FINDER, {"x": normalised(scaled)}, source=frame.source)
+            return self.predictor.run(FINDER, {"x": normalised(scaled)}, source=frame.source, bill=frame.bill)
 
         return frame.memo.get((FINDER, rows, columns), start)
 
@@ -100,10 +100,7 @@ class ReadText(Stage[ReadTextParams]):
         return words[: len(strips)]
 
     def _read(self, strips: list[Image], frame: Frame, until: float) -> list[tuple[str, float]]:
-        runs = [
-            (chosen, self.predictor.run(READER, {"x": pixels}, source=frame.source))
-            for chosen, pixels in batches(strips)
-        ]
+        runs = [(chosen, self._run(READER, pixels, frame, until)) for chosen, pixels in batches(strips)]
         words = [("", 0.0)] * len(strips)
         for chosen, run in runs:
             scores = _first(run, until)
@@ -116,11 +113,14 @@ class ReadText(Stage[ReadTextParams]):
                 words[index] = word
         return words
 
+    def _run(self, model: str, pixels: Tensor, frame: Frame, until: float) -> Run:
+        return self.predictor.run(model, {"x": pixels}, source=frame.source, deadline=until, bill=frame.bill)
+
     def _doubtful(self, strips: list[Image], frame: Frame, until: float) -> list[int]:
         """Strips that the turner takes to stand on their head. It errs on fancy letters."""
         if not strips:
             return []
-        run = self.predictor.run(TURNER, {"x": tensor(strips, TURNER_WIDTH)}, source=frame.source)
+        run = self._run(TURNER, tensor(strips, TURNER_WIDTH), frame, until)
         odds = _first(run, until)
         if odds.shape != (len(strips), 2):
             raise DecodeError(f"{TURNER} gave odds of shape {odds.shape} for {len(strips)} lines")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -11,9 +11,12 @@ from starlette.responses import Response
 
 from aihub.errors import EventNotFoundError, NotFoundError, ParamsError, QueueFullError
 from aihub.serve.access import Responder, TheParts, TheServices
+from aihub.serve.audit import TheActor, noting
 from aihub.serve.live import LiveFeed, Message
 from aihub.serve.problems import documented
 from aihub.serve.schemas import EventPage, EventStateIn
+from aihub.serve.security import Caller
+from aihub.serve.services import Services
 from aihub.types import Event, EventState, Severity
 
 router = APIRouter(prefix="/v1/events", tags=["events"], responses=documented())
@@ -74,6 +77,21 @@ def wants(
     return matches
 
 
+_LIVE: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Event"},
+        },
+    },
+}
+
+
 @router.get(
     "/live",
     operation_id="liveEvents",
@@ -85,7 +103,7 @@ def wants(
             "description": (
                 "Server-sent events: `data` is an Event, `id` a number to resume after. Comments keep it alive."
             ),
-            "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Event"}}},
+            "content": {"text/event-stream": {"schema": _LIVE}},
         }
     },
 )
@@ -163,16 +181,10 @@ def get_event(event_id: str, services: TheServices, caller: Responder) -> Event:
         }
     },
 )
-def get_event_snapshot(event_id: str, services: TheServices, caller: Responder) -> Response:
-    """The picture on which the event was seen. Every look at it is noted in the audit."""
-    event = services.repository.get_event(event_id, tenant=caller.sees)
-    if event.snapshot is None:
-        raise SnapshotNotFoundError(event_id)
-    try:
-        picture = services.artifacts.read(event.snapshot)
-    except NotFoundError as error:
-        raise SnapshotNotFoundError(event_id) from error
-    services.repository.add_audit(caller.name, "event.snapshot", event_id, {"key": caller.key_id})
+def get_event_snapshot(event_id: str, services: TheServices, caller: Responder, actor: TheActor) -> Response:
+    """The picture on which the event was seen. Every try to look at it is noted in the audit."""
+    with noting(services.repository, actor, "event.snapshot", event_id):
+        picture = _evidence(services, event_id, caller)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -182,11 +194,23 @@ def get_event_snapshot(event_id: str, services: TheServices, caller: Responder) 
     summary="Acknowledge, dispatch or resolve an event",
     responses=documented(404, 409),
 )
-def set_event_state(event_id: str, body: EventStateIn, services: TheServices, caller: Responder) -> Event:
+def set_event_state(
+    event_id: str, body: EventStateIn, services: TheServices, caller: Responder, actor: TheActor
+) -> Event:
     """A person's step in the life of the event; it goes to the sinks like every other."""
     return services.repository.set_event_state(
-        event_id, EventState(body.state), actor=caller.name, tenant=caller.sees
+        event_id, EventState(body.state), actor=caller.name, tenant=caller.sees, by=actor
     )
+
+
+def _evidence(services: Services, event_id: str, caller: Caller) -> bytes:
+    event = services.repository.get_event(event_id, tenant=caller.sees)
+    if event.snapshot is None:
+        raise SnapshotNotFoundError(event_id)
+    try:
+        return services.artifacts.read(event.snapshot)
+    except NotFoundError as error:
+        raise SnapshotNotFoundError(event_id) from error
 
 
 class SnapshotNotFoundError(EventNotFoundError):

@@ -10,25 +10,24 @@ from starlette.responses import JSONResponse, Response
 from aihub.serve.access import AnyCaller, Scraper, TheParts, TheServices
 from aihub.serve.metrics import CONTENT_TYPE, collect
 from aihub.serve.problems import catalogue, documented
-from aihub.serve.schemas import ErrorCode, ErrorList, HealthOut, ReadyOut
+from aihub.serve.schemas import ErrorList
+from aihub.types.answers import ErrorCode, Health, Ready
 
 router = APIRouter(tags=["hub"])
 
 
 @router.get("/healthz", operation_id="health", summary="The process answers")
-async def healthz(services: TheServices) -> HealthOut:
+async def healthz(services: TheServices) -> Health:
     """Needs no key. Looks at nothing else; that is `/readyz`."""
-    return HealthOut(version=services.version, uptime_s=round(time.time() - services.started_at, 1))
+    return Health(version=services.version, uptime_s=round(time.time() - services.started_at, 1))
 
 
 @router.get(
     "/readyz",
     operation_id="ready",
     summary="The hub can be used",
-    response_model=ReadyOut,
-    responses={
-        503: {"model": ReadyOut, "description": "Not yet, or not now; `checks` says what is missing."}
-    },
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "Not yet, or not now; `checks` says what is missing."}},
 )
 def readyz(parts: TheParts) -> Response:
     """Needs no key, so it says what is missing but no more; the log has the rest."""

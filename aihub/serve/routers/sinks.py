@@ -11,12 +11,13 @@ from aihub.errors import AddressError, ForbiddenError, NotFoundError, ParamsErro
 from aihub.events.delivery import Surroundings, make_sink
 from aihub.serve.access import Parts, Responder, TheParts, TheServices
 from aihub.serve.problems import documented
-from aihub.serve.schemas import ReplayOut, SinkIn, SinkList, SinkOut
+from aihub.serve.schemas import ReplayOut, SinkIn, SinkList
 from aihub.serve.security import Caller
 from aihub.storage.base import MAX_PAGE
 from aihub.storage.records import ANY_TENANT, SinkSpec
 from aihub.types import uuid7
 from aihub.types.addresses import AddressGuard, UnresolvedError
+from aihub.types.answers import Sink
 
 router = APIRouter(prefix="/v1/sinks", tags=["sinks"], responses=documented())
 
@@ -28,7 +29,7 @@ SHARED_FOLDER_KINDS = frozenset({"jsonl"})
 @router.post(
     "", operation_id="createSink", summary="Add a sink", status_code=201, responses=documented(400, 404, 409)
 )
-def create_sink(body: SinkIn, parts: TheParts, caller: Responder) -> SinkOut:
+def create_sink(body: SinkIn, parts: TheParts, caller: Responder) -> Sink:
     """It gets what happens from now on. Its parameters are never shown again."""
     _check(body, parts)
     if body.kind in SHARED_FOLDER_KINDS:
@@ -54,7 +55,7 @@ def list_sinks(services: TheServices, caller: Responder) -> SinkList:
 
 
 @router.get("/{sink_id}", operation_id="getSink", summary="One sink", responses=documented(404))
-def get_sink(sink_id: str, services: TheServices, caller: Responder) -> SinkOut:
+def get_sink(sink_id: str, services: TheServices, caller: Responder) -> Sink:
     """What it wants and where it delivers to."""
     return _public(services.repository.get_sink(sink_id, tenant=caller.sees))
 
@@ -121,8 +122,8 @@ def _tenant(asked: str | None, caller: Caller) -> str:
     return asked or caller.tenant
 
 
-def _public(sink: SinkSpec) -> SinkOut:
-    return SinkOut(
+def _public(sink: SinkSpec) -> Sink:
+    return Sink(
         id=sink.id,
         name=sink.name,
         kind=sink.kind,

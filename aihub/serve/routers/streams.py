@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Body, Header, Query
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from aihub.errors import AihubError, ParamsError, StreamError
+from aihub.errors import AihubError, ForbiddenError, ParamsError, StreamError, StreamNotFoundError
 from aihub.serve.access import Parts, TheParts, TheServices, Watcher
+from aihub.serve.audit import TheActor, noted
 from aihub.serve.intake import Intake
 from aihub.serve.problems import body_of, documented, invalid_model, status_of
-from aihub.serve.schemas import (
-    Problem,
-    StreamBulkIn,
-    StreamBulkOut,
-    StreamOut,
-    StreamPage,
-    StreamPatch,
-    StreamResult,
-)
+from aihub.serve.schemas import StreamBulkIn, StreamBulkOut, StreamPage, StreamPatch
+from aihub.serve.security import Caller
 from aihub.serve.services import Services
-from aihub.storage.base import to_cursor
-from aihub.types import StreamSpec, StreamState, StreamStatus
+from aihub.storage.base import TenantNotFoundError, to_cursor
+from aihub.storage.repository import Repository
+from aihub.types import StreamSpec, StreamState, StreamStatus, StreamTask
+from aihub.types.answers import Problem, Stream, StreamResult
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"], responses=documented())
 
@@ -78,7 +74,7 @@ class NoPictureError(StreamError):
     operation_id="createStreams",
     summary="Submit one stream or many",
     status_code=201,
-    response_model=StreamOut,
+    response_model=Stream,
     responses=documented(400, 404, 409)
     | {
         207: {
@@ -97,37 +93,67 @@ async def create_streams(
     """
     intake = Intake(parts.services.registry, parts.cameras, caller)
     if "streams" in body:
-        return await _create_many(body, parts.services, intake)
-    spec = await asyncio.to_thread(parts.services.repository.add_stream, await intake.new(body))
-    made = StreamOut.of(spec, _first_status(spec))
+        return await _create_many(body, parts.services, intake, caller)
+    spec = await asyncio.to_thread(_add, parts.services.repository, await intake.new(body), caller)
+    made = Stream.of(spec, _first_status(spec))
     headers = {"Location": f"/v1/streams/{spec.id}", "ETag": _etag(spec)}
     return JSONResponse(made.model_dump(mode="json"), 201, headers)
 
 
-async def _create_many(body: Mapping[str, Any], services: Services, intake: Intake) -> Response:
+async def _create_many(
+    body: Mapping[str, Any], services: Services, intake: Intake, caller: Caller
+) -> Response:
     try:
         asked = StreamBulkIn.model_validate(body).streams
     except ValidationError as error:
         raise invalid_model(error) from error
     checked = await intake.many(asked)
     results = await asyncio.to_thread(
-        lambda: [_store(services, index, found) for index, found in enumerate(checked)]
+        lambda: [_store(services, index, found, caller) for index, found in enumerate(checked)]
     )
     failed = sum(result.problem is not None for result in results)
     answer = StreamBulkOut(created=len(results) - failed, failed=failed, results=results)
     return JSONResponse(answer.model_dump(mode="json", exclude_none=True), 207 if failed else 201)
 
 
-def _store(services: Services, index: int, found: StreamSpec | AihubError) -> StreamResult:
+def _store(services: Services, index: int, found: StreamSpec | AihubError, caller: Caller) -> StreamResult:
     try:
         if isinstance(found, AihubError):
             raise found
-        spec = services.repository.add_stream(found)
+        spec = _add(services.repository, found, caller)
     except AihubError as error:
         name = None if isinstance(found, AihubError) else found.id
         problem = Problem.model_validate(body_of(error))
         return StreamResult(index=index, status=status_of(error), id=name, problem=problem)
-    return StreamResult(index=index, status=201, id=spec.id, stream=StreamOut.of(spec, _first_status(spec)))
+    return StreamResult(index=index, status=201, id=spec.id, stream=Stream.of(spec, _first_status(spec)))
+
+
+def _add(repository: Repository, spec: StreamSpec, caller: Caller) -> StreamSpec:
+    _check_account(repository, caller, spec.tenant, spec.tasks)
+    return repository.add_stream(spec)
+
+
+def _check_account(repository: Repository, caller: Caller, tenant: str, tasks: Sequence[StreamTask]) -> None:
+    """Grants do not bind administrators, but the tenants whose streams they add: without one, the task would not run.
+
+    Raises:
+        TenantNotFoundError: there is no such tenant.
+        ForbiddenError: it has no grant for an algorithm; names the task.
+    """
+    if not caller.admin:
+        return  # its own tenant's grants have been looked at already, and tell less
+    try:
+        account = repository.get_tenant(tenant)
+    except TenantNotFoundError as error:
+        error.field, error.hint = "tenant", f"aihub tenants create {tenant}"
+        raise
+    for index, task in enumerate(tasks):
+        if not account.may_use(task.algorithm):
+            raise ForbiddenError(
+                f"tenant {tenant!r} has no grant for {task.algorithm}",
+                field=f"tasks[{index}].algorithm",
+                hint=f"aihub tenants update {tenant} -a ...",
+            )
 
 
 def _first_status(spec: StreamSpec) -> StreamStatus:
@@ -144,12 +170,13 @@ def list_streams(
 ) -> StreamPage:
     """Streams by id, with how they are doing. With `state` a page may hold fewer than `limit` and still have a next."""
     repository = services.repository
-    items: list[StreamOut] = []
+    groups = _groups(repository, caller)
+    items: list[Stream] = []
     scanned = 0
     while True:
-        page = repository.list_streams(tenant=caller.sees, after=cursor, limit=limit)
+        page = repository.list_streams(tenant=caller.sees, after=cursor, limit=limit, groups=groups)
         statuses = repository.statuses([spec.id for spec in page.items])
-        found = (StreamOut.of(spec, statuses.get(spec.id, StreamStatus())) for spec in page.items)
+        found = (Stream.of(spec, statuses.get(spec.id, StreamStatus())) for spec in page.items)
         items += (stream for stream in found if state in (None, stream.status.state))
         scanned += len(page.items)
         cursor = page.cursor
@@ -161,9 +188,9 @@ def list_streams(
 
 
 @router.get("/{stream_id}", operation_id="getStream", summary="One stream", responses=documented(404))
-def get_stream(stream_id: str, services: TheServices, caller: Watcher, response: Response) -> StreamOut:
+def get_stream(stream_id: str, services: TheServices, caller: Watcher, response: Response) -> Stream:
     """What was asked for and how it is doing."""
-    spec = services.repository.get_stream(stream_id, tenant=caller.sees)
+    spec = _seen(services.repository, stream_id, caller)
     response.headers["ETag"] = _etag(spec)
     return _merged(services, spec)
 
@@ -181,12 +208,14 @@ async def update_stream(
     caller: Watcher,
     response: Response,
     if_match: IfMatch = None,
-) -> StreamOut:
+) -> Stream:
     """Change what is given; `enabled: false` pauses, `true` resumes. Moving to another host drops stored credentials."""
     expected = _revision(if_match)
     repository = parts.services.repository
-    old = await asyncio.to_thread(repository.get_stream, stream_id, tenant=caller.sees)
+    old = await asyncio.to_thread(_seen, repository, stream_id, caller)
     changes = await Intake(parts.services.registry, parts.cameras, caller).changes(old, patch)
+    if "tasks" in changes:
+        await asyncio.to_thread(_check_account, repository, caller, old.tenant, changes["tasks"])
     # What was decided from the old state holds for that state only, so a move is bound to it.
     expected = old.revision if expected is None and "url" in changes else expected
     spec = await asyncio.to_thread(
@@ -205,6 +234,7 @@ async def update_stream(
 )
 def delete_stream(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
     """Stop and forget it; its events stay."""
+    _seen(parts.services.repository, stream_id, caller)
     parts.services.repository.delete_stream(stream_id, tenant=caller.sees)
     parts.pictures.remove(stream_id)
     return Response(status_code=204)
@@ -217,18 +247,19 @@ def delete_stream(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
     response_class=Response,
     responses=documented(404, 503) | _PICTURE,
 )
-async def get_snapshot(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
-    """Asks the stream's host and waits up to five seconds; 503 says in what state the stream is when none comes."""
-    picture = await _snapshot(parts, stream_id, caller.sees)
-    await asyncio.to_thread(
-        parts.services.repository.add_audit, caller.name, "stream.snapshot", stream_id, {"key": caller.key_id}
-    )
+async def get_snapshot(stream_id: str, parts: TheParts, caller: Watcher, actor: TheActor) -> Response:
+    """Asks the stream's host and waits up to five seconds; 503 says in what state the stream is when none comes.
+
+    Every try is noted in the audit.
+    """
+    async with noted(parts.services.repository, actor, "stream.snapshot", stream_id):
+        picture = await _snapshot(parts, stream_id, caller)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-async def _snapshot(parts: Parts, stream_id: str, tenant: str | None) -> bytes:
+async def _snapshot(parts: Parts, stream_id: str, caller: Caller) -> bytes:
     repository = parts.services.repository
-    spec = await asyncio.to_thread(repository.get_stream, stream_id, tenant=tenant)
+    spec = await asyncio.to_thread(_seen, repository, stream_id, caller)
     asked_at = time.time()
     until = time.monotonic() + SNAPSHOT_TIMEOUT_S
     if spec.enabled:
@@ -243,8 +274,23 @@ async def _snapshot(parts: Parts, stream_id: str, tenant: str | None) -> bytes:
     raise NoPictureError(f"the stream is {status.state}{because}", hint=status.error_code or None)
 
 
-def _merged(services: Services, spec: StreamSpec) -> StreamOut:
-    return StreamOut.of(spec, services.repository.statuses([spec.id]).get(spec.id, StreamStatus()))
+def _seen(repository: Repository, stream_id: str, caller: Caller) -> StreamSpec:
+    """The stream, if this caller may see it; else it is as good as absent."""
+    spec = repository.get_stream(stream_id, tenant=caller.sees)
+    if not caller.may_see_group(spec.group):
+        raise StreamNotFoundError(stream_id)
+    return spec
+
+
+def _groups(repository: Repository, caller: Caller) -> list[str] | None:
+    """The groups that a caller may see; None for all."""
+    if caller.admin or "*" in caller.account.stream_groups:
+        return None
+    return [group for group in repository.stream_groups(caller.sees) if caller.may_see_group(group)]
+
+
+def _merged(services: Services, spec: StreamSpec) -> Stream:
+    return Stream.of(spec, services.repository.statuses([spec.id]).get(spec.id, StreamStatus()))
 
 
 def _etag(spec: StreamSpec) -> str:

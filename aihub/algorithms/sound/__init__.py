@@ -1,0 +1,1 @@
+"""What listens: stages for sound, one file a family; importing registers."""

@@ -1,0 +1,1 @@
+"""Sound over HTTP: OpenAI's audio protocol, detections, and live sound over a WebSocket."""

@@ -1,0 +1,30 @@
+"""What a caller may name. What its tenant has no grant for answers exactly as what does not exist, suggestions included."""
+
+from __future__ import annotations
+
+from aihub.algorithms.algorithm import Algorithm
+from aihub.algorithms.registry import Registry
+from aihub.errors import AlgorithmNotFoundError
+from aihub.serve.security import Caller
+
+
+def granted(registry: Registry, caller: Caller, algorithm_id: str) -> Algorithm:
+    """The algorithm of that id, for this caller.
+
+    Raises:
+        AlgorithmNotFoundError: nobody has that id, or the caller's tenant has no grant for it; the answers are the same.
+    """
+    if caller.may_use(algorithm_id):
+        try:
+            return registry.get(algorithm_id)
+        except AlgorithmNotFoundError:
+            if len(granted_list(registry, caller)) == len(registry.list()):
+                raise  # nothing is hidden from this caller, so all that is known may be said
+    raise AlgorithmNotFoundError(
+        algorithm_id, [algorithm.card.id for algorithm in granted_list(registry, caller)]
+    )
+
+
+def granted_list(registry: Registry, caller: Caller) -> list[Algorithm]:
+    """The algorithms that a caller may use, by domain and id."""
+    return [algorithm for algorithm in registry.list() if caller.may_use(algorithm.card.id)]

@@ -1,0 +1,192 @@
+"""A load client of its own process whose requests arrive when they arrive, whether or not earlier ones are answered.
+
+Callers of an overloaded server do not wait for it, so neither does this: each source sends at its rate with exponential gaps
+(Poisson arrivals), over as many kept connections as that takes. Latency counts from the moment a request was due.
+
+python -m benchmarks.arrivals < SPECIFICATION, JSON as `Ask.to_json` gives it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.load import request_bytes
+
+MOST_OPEN = 900
+"""Connections of one source. What is due when all are taken is not sent, and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a source sends.
+
+    Attributes:
+        name: of the source.
+        url: where to.
+        key: its API key.
+        body: file to send.
+        rate: requests a second.
+    """
+
+    name: str
+    url: str
+    key: str
+    body: str
+    rate: float
+
+
+@dataclass(slots=True)
+class Told:
+    """What a source saw, in seconds."""
+
+    answered: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    unsent: int = 0
+
+    def to_json(self, seconds: float) -> dict[str, Any]:
+        """Figures of it."""
+        return {
+            "per_second": len(self.answered) / seconds,
+            "p50_ms": percentile(self.answered, 0.5),
+            "p99_ms": percentile(self.answered, 0.99),
+            "refused": len(self.refused),
+            "refused_p50_ms": percentile(self.refused, 0.5),
+            "refused_p99_ms": percentile(self.refused, 0.99),
+            "refused_most_ms": percentile(self.refused, 1.0),
+            "refused_in_50_ms": sum(took <= 0.05 for took in self.refused) / max(1, len(self.refused)),
+            "statuses": dict(self.statuses),
+            "unsent": self.unsent,
+        }
+
+
+def percentile(times: list[float], share: float) -> float:
+    """Milliseconds below which that share lies; 0 of none."""
+    ordered = sorted(times)
+    return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+class Wire(asyncio.Protocol):
+    """A kept connection: one request at a time, answers by status."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._seen = bytearray()
+        self._answer: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        """It is closed: whoever waits gets status 0."""
+        self.transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(0)
+
+    def ask(self, data: bytes) -> asyncio.Future[int]:
+        """Send a request."""
+        assert self.transport is not None
+        self._seen.clear()
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(data)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        """Part of an answer."""
+        self._seen += data
+        end = self._seen.find(b"\r\n\r\n")
+        if end < 0 or self._answer is None or self._answer.done():
+            return
+        head = bytes(self._seen[:end]).lower()
+        at = head.find(b"content-length:")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        if len(self._seen) >= end + 4 + length:
+            if b"connection: close" in head and self.transport is not None:
+                self.transport.close()
+            self._answer.set_result(int(head[9:12]))
+
+
+class Source:
+    """Sends what is due."""
+
+    def __init__(self, ask: Ask, seed: int) -> None:
+        parts = urlsplit(ask.url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._data = request_bytes(ask.url, ask.key, Path(ask.body).read_bytes(), "image/jpeg")
+        self._rate, self._chance = ask.rate, random.Random(seed)
+        self._free: list[Wire] = []
+        self._open = 0
+        self.told = Told()
+
+    async def run(self, seconds: float) -> None:
+        """Send for so long, then wait for what is under way."""
+        begun = due = time.perf_counter()
+        tasks: set[asyncio.Task[None]] = set()
+        while due < begun + seconds:
+            wait_s = due - time.perf_counter()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            if self._free or self._open < MOST_OPEN:
+                task = asyncio.create_task(self._one(due))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            else:
+                self.told.unsent += 1
+            due += self._chance.expovariate(self._rate)
+        if tasks:
+            await asyncio.wait(tasks, timeout=60)
+
+    async def _one(self, due: float) -> None:
+        wire = self._free.pop() if self._free else None
+        if wire is None or wire.transport is None:
+            self._open += wire is None
+            try:
+                _, wire = await asyncio.get_running_loop().create_connection(Wire, self._host, self._port)
+            except OSError:
+                self.told.statuses[0] += 1
+                self._open -= 1
+                return
+        status = await wire.ask(self._data)
+        took = time.perf_counter() - due
+        self.told.statuses[status] += 1
+        if status == 200:
+            self.told.answered.append(took)
+        elif status == 429:
+            self.told.refused.append(took)
+        self._free.append(wire)
+
+
+async def run(asks: list[Ask], seconds: float) -> dict[str, dict[str, Any]]:
+    """All sources at the same time."""
+    gc.freeze()
+    sources = {ask.name: Source(ask, seed) for seed, ask in enumerate(asks)}
+    await asyncio.gather(*(source.run(seconds) for source in sources.values()))
+    return {name: source.told.to_json(seconds) for name, source in sources.items()}
+
+
+def specification(asks: list[Ask], seconds: float) -> str:
+    """What the process reads."""
+    return json.dumps({"asks": [asdict(ask) for ask in asks], "seconds": seconds})
+
+
+def main() -> None:
+    """Read, run, print one JSON line."""
+    asked = json.load(sys.stdin)
+    told = asyncio.run(run([Ask(**one) for one in asked["asks"]], asked["seconds"]))
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main()
