@@ -23,7 +23,7 @@ from aihub.serve.job_intake import JobFolderIn
 from aihub.serve.job_uploads import FORM_BYTES
 from aihub.serve.live import LiveFeed
 from aihub.serve.live_pictures import LivePictures
-from aihub.serve.oip.schemas import OipInferBody
+from aihub.serve.oip.schemas import OipInferBody, OipUnloadBody
 from aihub.serve.oip.service import OipService
 from aihub.serve.probe import Probe
 from aihub.serve.problems import documented, install
@@ -81,6 +81,7 @@ _UNSEEN: tuple[type[BaseModel], ...] = (
     InferBody,
     InferManyBody,
     OipInferBody,
+    OipUnloadBody,
     StreamIn,
     StreamBulkIn,
     JobFolderIn,

@@ -218,7 +218,8 @@ def test_the_description_holds_together(client: TestClient) -> None:
         for operation in operations.values():
             assert operation["summary"]
             assert operation["tags"]
-    results = schemas["InferAnswer"]["properties"]["results"]["items"]
-    assert set(results["discriminator"]["mapping"]) == {
+    whole, columns = schemas["InferAnswer"]["properties"]["results"]["items"]["anyOf"]
+    assert columns == {"$ref": "#/components/schemas/ColumnsOut"}
+    assert set(whole["discriminator"]["mapping"]) == {
         "object-detection", "text-recognition", "code-reading", "picture-quality", "rule"
     }  # fmt: skip
