@@ -5,6 +5,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -45,7 +46,7 @@ def test_no_cell_is_ever_cut_and_none_is_read_as_markup(rows: list[list[object]]
 
 
 @given(
-    prose=st.lists(WORDS.filter(lambda word: len(word) < 18), min_size=1, max_size=20),
+    prose=st.lists(WORDS.filter(lambda word: cell_len(word) < 18), min_size=1, max_size=20),
     width=st.integers(60, 120),
 )
 def test_prose_wraps_to_the_terminal_and_ids_stay_whole(prose: list[str], width: int) -> None:
