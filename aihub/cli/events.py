@@ -10,6 +10,7 @@ from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
 from aihub.cli.output import JsonFlag, print_json, print_table, say
+from aihub.cli.stopping import interrupting
 from aihub.types import Event, EventState, Severity
 
 app = typer.Typer(help="Alarms, past and as they happen.", no_args_is_help=True, add_completion=False)
@@ -90,10 +91,13 @@ def tail(
     json: JsonFlag = False,
 ) -> None:
     """Follow events as they happen until Ctrl-C; with --json one object a line. Waits for a hub that restarts."""
+    stop = interrupting()
     with connect(url, key) as hub:
         hub.ready()  # a hub that is not there is told of now; one that goes away later is waited for
         try:
             for step in hub.live(stream=stream, algorithm=algorithm, severity=severity):
+                if stop.is_set():
+                    return
                 if json:
                     print_json(step.event.model_dump(mode="json"))
                 else:

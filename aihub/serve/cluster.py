@@ -162,7 +162,9 @@ class Cluster:
             logger.debug("Ray did not start", exc_info=True)
             raise ConnectError(
                 f"Ray Serve did not start: {_telling_line(error)}",
-                hint="AIHUB_LOG_LEVEL=DEBUG shows all of it",
+                hint="AIHUB_LOG_LEVEL=DEBUG shows all of it"
+                if self.address == "local"
+                else "where the cluster asks for a token: RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN",
             ) from error
         note_running(self.settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ pytestmark = [pytest.mark.hub, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def cluster() -> Iterator[str]:
-    """Address of a Ray cluster of its own."""
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a Ray cluster of its own, which asks for a token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     port = free_port()
     command = [
         "-m",
