@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from aihub.types import Bill, Detections, Frame, Predictor, Tensor
 
@@ -35,15 +36,7 @@ class OnBehalf:
     ) -> Future[Detections]:
         """See `Predictor.detect`."""
         if self._bill is not None and frame.bill is not self._bill:
-            frame = Frame(
-                frame.image,
-                frame.source,
-                frame.seq,
-                frame.captured_at,
-                frame.monotonic,
-                frame.memo,
-                self._bill,
-            )
+            frame = replace(frame, bill=self._bill)  # with its memo: what is known of it stays shared
         return self._predictor.detect(
             model, frame, confidence=confidence, source=source, deadline=self._sooner(deadline)
         )

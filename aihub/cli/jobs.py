@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
-from aihub.cli.output import JsonFlag, error_console, print_json, print_mapping, print_table, say
+from aihub.cli.output import JsonFlag, error_console, print_ended, print_json, print_mapping, print_table, say
 from aihub.cli.values import no_strays, params_of, parse_params
 from aihub.client import AihubClient
 from aihub.client.jobs import pack_folder
@@ -177,10 +177,7 @@ def remove(job: Id, url: UrlOption = None, key: KeyOption = None, json: JsonFlag
     """Forget a job that has ended, and its files."""
     with connect(url, key) as hub:
         hub.delete_job(job)
-    if json:
-        print_json({"removed": job})
-    else:
-        say(f"removed {job}")
+    print_ended("removed", job, json)
 
 
 @app.command("fetch")

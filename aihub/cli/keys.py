@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aihub.cli.local import home_repository, person
-from aihub.cli.output import JsonFlag, print_json, print_table, say
+from aihub.cli.output import JsonFlag, print_ended, print_json, print_table, say
 from aihub.errors import InputError
 from aihub.serve.security import SCOPES, new_key
 from aihub.storage.base import TenantNotFoundError
@@ -130,7 +130,4 @@ def revoke(
 ) -> None:
     """Revoke a key; it stops working within seconds."""
     home_repository().revoke_key(key_id, by=person())
-    if json:
-        print_json({"revoked": key_id})
-    else:
-        say(f"revoked {key_id}")
+    print_ended("revoked", key_id, json)

@@ -37,6 +37,14 @@ def say(*parts: str | tuple[str, str] | Text) -> None:
     console.print(Text.assemble(*parts), soft_wrap=True)
 
 
+def print_ended(word: str, what: str, json: bool) -> None:
+    """That a thing was `removed` or `revoked`: `{"removed": ID}` for programs, a line for people."""
+    if json:
+        print_json({word: what})
+    else:
+        say(f"{word} {what}")
+
+
 def print_error(error: AihubError) -> None:
     """What went wrong, with which input, and what to do about it."""
     field = error.field or ""

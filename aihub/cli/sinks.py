@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
-from aihub.cli.output import JsonFlag, print_json, print_table, say
+from aihub.cli.output import JsonFlag, print_ended, print_json, print_table, say
 from aihub.cli.values import parse_params
 from aihub.errors import InputError, NotFoundError
 from aihub.types import Severity
@@ -91,10 +91,7 @@ def remove(sink: Id, url: UrlOption = None, key: KeyOption = None, json: JsonFla
     """Remove a sink and what waits for it."""
     with connect(url, key) as hub:
         hub.delete_sink(sink)
-    if json:
-        print_json({"removed": sink})
-    else:
-        say(f"removed {sink}")
+    print_ended("removed", sink, json)
 
 
 @app.command("replay")

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
-from aihub.cli.output import JsonFlag, print_json, print_mapping, print_table, say
+from aihub.cli.output import JsonFlag, print_ended, print_json, print_mapping, print_table, say
 from aihub.cli.values import no_strays, params_of, parse_params
 from aihub.client import Stream
 from aihub.errors import StreamError
@@ -164,10 +164,7 @@ def remove(stream: Id, url: UrlOption = None, key: KeyOption = None, json: JsonF
     """Stop and forget a stream; its events stay."""
     with connect(url, key) as hub:
         hub.delete_stream(stream)
-    if json:
-        print_json({"removed": stream})
-    else:
-        say(f"removed {stream}")
+    print_ended("removed", stream, json)
 
 
 @app.command("probe")

@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from aihub.cli.local import home_repository, person
-from aihub.cli.output import JsonFlag, print_json, print_mapping, print_table, say
+from aihub.cli.output import JsonFlag, print_ended, print_json, print_mapping, print_table
 from aihub.errors import InputError
 from aihub.serve.account_schemas import TenantIn, TenantPatch
 from aihub.storage.records import Tenant
@@ -137,10 +137,7 @@ def update(
 def remove(tenant: Id, json: JsonFlag = False) -> None:
     """Remove a tenant without keys in force, streams and sinks; its past stays."""
     home_repository().delete_tenant(tenant, by=person())
-    if json:
-        print_json({"removed": tenant})
-    else:
-        say(f"removed {tenant}")
+    print_ended("removed", tenant, json)
 
 
 def _limits(

@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import Self
 
 import cv2
-import numpy as np
 
 from aihub.errors import AihubError, FormatError, TooLargeError
 from aihub.jobs.kinds import FILM_FORMATS
-from aihub.streams.capture import open_capture
+from aihub.streams.capture import grab_next, open_capture, picture_of
 from aihub.types import Image
 from aihub.types.jobs import JobCodec
 
@@ -22,7 +21,6 @@ from aihub.types.jobs import JobCodec
 _READ_OPTIONS = f"protocol_whitelist;file|format_whitelist;{FILM_FORMATS}|allowed_media_types;video"
 _OPEN_MS = 20_000
 _READ_MS = 20_000
-_MISSES_AT_END = 50
 _CHECK_EVERY = 64
 _LEAST_STEP_S = 1e-3
 _JUMP_S = 3600.0
@@ -135,9 +133,9 @@ class Film:
         for passed in range(here.index):
             if passed % _CHECK_EVERY == 0:
                 check()
-            if not self._grab():
+            if not grab_next(self._capture):
                 return
-        while self._grab():
+        while grab_next(self._capture):
             t = self._time(here)
             if t * fps + 1e-6 < here.wanted:
                 here = Moment(here.index + 1, t, here.wanted)
@@ -146,10 +144,6 @@ class Film:
             image = self._picture()
             if image is not None:
                 yield Shot(here.index - 1, t, image, here)
-
-    def _grab(self) -> bool:
-        # A broken packet costs one grab, the end costs all that follow; at the end they cost no time.
-        return any(self._capture.grab() for _ in range(_MISSES_AT_END))
 
     def _time(self, before: Moment) -> float:
         """Time of the frame just grabbed. It only grows, whatever a file says."""
@@ -160,14 +154,10 @@ class Film:
         return 0.0 if before.index == 0 else round(before.t + max(1 / self.fps, _LEAST_STEP_S), 6)
 
     def _picture(self) -> Image | None:
-        try:
-            ok, picture = self._capture.retrieve()
-        except cv2.error:
-            return None
-        if not ok or picture is None or picture.ndim != 3:
-            return None
-        self._check_size(picture.shape[1], picture.shape[0])
-        return np.asarray(picture, np.uint8)
+        picture = picture_of(self._capture)
+        if picture is not None:
+            self._check_size(picture.shape[1], picture.shape[0])
+        return picture
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,11 @@ from functools import lru_cache
 from io import BufferedIOBase
 
 import cv2
+import numpy as np
+
+from aihub.types import Image
+
+_MISSES_AT_END = 50
 
 
 def open_capture(what: str | BufferedIOBase, options: str, settings: Sequence[int]) -> cv2.VideoCapture:
@@ -26,6 +31,22 @@ def open_capture(what: str | BufferedIOBase, options: str, settings: Sequence[in
     with _environment.reads(options):
         # OpenCV takes any buffered reader; its stubs name a class of their own that it refuses.
         return cv2.VideoCapture(what, cv2.CAP_FFMPEG, settings)  # type: ignore[arg-type]
+
+
+def grab_next(capture: cv2.VideoCapture) -> bool:
+    """Decode a file's next frame; False at its end. A broken packet costs one grab, the end costs all, but no time."""
+    return any(capture.grab() for _ in range(_MISSES_AT_END))
+
+
+def picture_of(capture: cv2.VideoCapture) -> Image | None:
+    """The frame last grabbed as a picture of its own, None when it cannot be converted."""
+    try:
+        ok, picture = capture.retrieve()
+    except cv2.error:
+        return None
+    if not ok or picture is None or picture.ndim != 3:
+        return None
+    return np.asarray(picture, np.uint8)
 
 
 class _Environment:

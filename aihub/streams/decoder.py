@@ -21,10 +21,9 @@ import time
 from typing import Protocol
 
 import cv2
-import numpy as np
 
 from aihub.errors import ConnectError, FormatError
-from aihub.streams.capture import open_capture
+from aihub.streams.capture import grab_next, open_capture, picture_of
 from aihub.streams.conversation import Line
 from aihub.streams.depacketise import CODECS
 from aihub.streams.fed_decoder import open_fed
@@ -44,8 +43,6 @@ DECODABLE = frozenset(
     {"H264", "H265", "JPEG", "MP4V-ES", "MPV", "MP2T", "H263", "H263-1998", "H263-2000", "VP8", "VP9"}
 )
 """Encodings, by their names in a session description, that the FFmpeg inside OpenCV's wheels decodes."""
-
-_MISSES_AT_END = 50
 
 _CODECS = {"AVC1": "H264", "HEVC": "H265", "HEV1": "H265", "HVC1": "H265", "MJPG": "JPEG", "MJPEG": "JPEG"}
 
@@ -154,13 +151,7 @@ class _VideoDecoder:
         return self._capture.grab()
 
     def retrieve(self) -> Image | None:
-        try:
-            ok, picture = self._capture.retrieve()
-        except cv2.error:
-            return None
-        if not ok or picture is None or picture.ndim != 3:
-            return None
-        return np.asarray(picture, np.uint8)
+        return picture_of(self._capture)
 
     @property
     def ended(self) -> bool:
@@ -184,17 +175,13 @@ class _FileDecoder(_VideoDecoder):
         if self._source.paced:
             self._due = max(self._due + self._period, time.monotonic() - self._period)
             time.sleep(max(0.0, self._due - time.monotonic()))
-        if self._next():
+        if grab_next(self._capture):
             return True
         if self._source.loop:
             self._capture.release()
             self._capture = self._open()
-        self._ended = not (self._source.loop and self._next())
+        self._ended = not (self._source.loop and grab_next(self._capture))
         return not self._ended
-
-    def _next(self) -> bool:
-        # A broken packet costs one grab, the end costs all that follow; at the end they cost no time.
-        return any(self._capture.grab() for _ in range(_MISSES_AT_END))
 
     @property
     def ended(self) -> bool:

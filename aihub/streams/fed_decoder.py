@@ -23,10 +23,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import cv2
-import numpy as np
 
 from aihub.errors import ConnectError, StreamError
-from aihub.streams.capture import open_capture
+from aihub.streams.capture import open_capture, picture_of
 from aihub.streams.conversation import Line
 from aihub.streams.depacketise import CODECS, START_CODE, AccessUnit, Codec, Depacketiser
 from aihub.streams.parameter_sets import PictureFormat, picture_format
@@ -153,15 +152,7 @@ class FedDecoder:
 
     def retrieve(self) -> Image | None:
         """The picture last grabbed as one of its own, None when it cannot be converted."""
-        if self._capture is None:
-            return None
-        try:
-            ok, picture = self._capture.retrieve()
-        except cv2.error:
-            return None
-        if not ok or picture is None or picture.ndim != 3:
-            return None
-        return np.asarray(picture, np.uint8)
+        return None if self._capture is None else picture_of(self._capture)
 
     def release(self) -> None:
         """Close the capture and the session."""

@@ -10,48 +10,30 @@ from aihub.algorithms.algorithm import Algorithm
 from aihub.errors import DeadlineError
 from aihub.serve.inference import PICTURES, takes_pictures
 from aihub.serve.oip.body import RAW
+from aihub.serve.oip.card_model import CardModel
 from aihub.serve.oip.messages import BYTES, Tensor
 from aihub.serve.oip.outputs import output_slots, result_types, tensors_of
 from aihub.serve.oip.pictures import CONTENT_TYPE, IMAGE, PIXEL_FORMAT, check_pictures, frames_of
 from aihub.serve.oip.requests import own_parameters
-from aihub.serve.oip.served import Ask, Ground, Served
-from aihub.serve.oip.slots import Face, Slot, check_outputs
+from aihub.serve.oip.served import Ask, Ground
+from aihub.serve.oip.slots import Slot, check_outputs
 from aihub.serve.tickets import Ticket
-from aihub.types import InputKind, Readiness
+from aihub.types import InputKind
 
 _INPUT = Slot(IMAGE, BYTES, (-1,))
 _HANDLED = frozenset({PIXEL_FORMAT, CONTENT_TYPE})
 
 
-class AlgorithmModel(Served):
+class AlgorithmModel(CardModel):
     """One algorithm card."""
 
-    platform = "aihub"
-    backend = "aihub"
-
     def __init__(self, algorithm: Algorithm, ground: Ground) -> None:
-        super().__init__(algorithm.card.id, algorithm.card.version, ground)
-        self.algorithm = algorithm
-        self._face = Face((_INPUT,), output_slots(result_types(algorithm)))
+        super().__init__(algorithm, ground, _INPUT, output_slots(result_types(algorithm)))
 
-    def missing(self) -> str:
-        """Why it is not ready, or cannot look at single pictures."""
-        if InputKind.IMAGE not in self.algorithm.card.input:
-            return f"takes {', '.join(self.algorithm.card.input)}, not single pictures"
-        readiness, reason = self.algorithm.readiness()
-        return "" if readiness is Readiness.READY else reason
-
-    def labels(self) -> tuple[str, ...]:
-        """None: its outputs are no classes."""
-        return ()
-
-    def models(self) -> tuple[str, ...]:
-        """What its stages need."""
-        return self.algorithm.models()
-
-    async def face(self) -> Face:
-        """Known from the card."""
-        return self._face
+    def unsuited(self) -> str:
+        """That it cannot look at single pictures."""
+        kinds = self.algorithm.card.input
+        return "" if InputKind.IMAGE in kinds else f"takes {', '.join(kinds)}, not single pictures"
 
     async def run(self, ask: Ask) -> dict[str, Tensor]:
         """In a worker thread: decode, infer, and make columns."""

@@ -10,48 +10,30 @@ from aihub.algorithms.hearing import gives
 from aihub.errors import InputError
 from aihub.serve.audio.desk import Asked, SoundDesk
 from aihub.serve.oip.body import RAW
+from aihub.serve.oip.card_model import CardModel
 from aihub.serve.oip.messages import BYTES, Tensor
 from aihub.serve.oip.outputs import output_slots, tensors_of
 from aihub.serve.oip.requests import own_parameters
-from aihub.serve.oip.served import Ask, Ground, Served
-from aihub.serve.oip.slots import Face, Slot, check_outputs
-from aihub.types import Readiness, SoundEvents, Task, Transcript
+from aihub.serve.oip.served import Ask, Ground
+from aihub.serve.oip.slots import Slot, check_outputs
+from aihub.types import SoundEvents, Task, Transcript
 
 AUDIO = "audio"
 _INPUT = Slot(AUDIO, BYTES, (1,))
 
 
-class SoundModel(Served):
+class SoundModel(CardModel):
     """One algorithm card that takes sound."""
 
-    platform = "aihub"
-    backend = "aihub"
-
     def __init__(self, algorithm: Algorithm, desk: SoundDesk, ground: Ground) -> None:
-        super().__init__(algorithm.card.id, algorithm.card.version, ground)
-        self.algorithm, self._desk = algorithm, desk
         kinds = {Task.SPEECH_RECOGNITION: Transcript, Task.SOUND_EVENT_DETECTION: SoundEvents}
         given = gives(algorithm)
-        self._face = Face((_INPUT,), output_slots([kinds[given]] if given in kinds else []))
+        super().__init__(algorithm, ground, _INPUT, output_slots([kinds[given]] if given in kinds else []))
+        self._desk = desk
 
-    def missing(self) -> str:
-        """Why it is not ready."""
-        if gives(self.algorithm) is None:
-            return "its last stage does not listen"
-        readiness, reason = self.algorithm.readiness()
-        return "" if readiness is Readiness.READY else reason
-
-    def labels(self) -> tuple[str, ...]:
-        """None: its outputs are no classes."""
-        return ()
-
-    def models(self) -> tuple[str, ...]:
-        """What its stages need."""
-        return self.algorithm.models()
-
-    async def face(self) -> Face:
-        """Known from the card."""
-        return self._face
+    def unsuited(self) -> str:
+        """That it does not listen."""
+        return "its last stage does not listen" if gives(self.algorithm) is None else ""
 
     async def run(self, ask: Ask) -> dict[str, Tensor]:
         """At the desk where all sound is worked on."""
