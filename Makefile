@@ -16,7 +16,7 @@ export AIHUB_TRAINING_DATA ?= $(abspath $(ASSETS)/training)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs clean format
+.PHONY: help setup demo test check bench fuzz docs clean format
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -52,6 +52,11 @@ format: setup ## Format and fix what can be fixed
 
 bench: setup ## Measure, and write docs/performance.md
 	$(BIN)/python -m benchmarks.run --out docs/performance.md
+
+SECONDS := 600
+fuzz: setup ## Look for inputs that break a decoder: SECONDS (600) for each, or TARGET=name alone
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@set -e; for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz)); do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

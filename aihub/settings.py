@@ -53,6 +53,9 @@ class Settings(BaseSettings):
         10.0, gt=1, le=300, description="A dead host's streams are taken over after this."
     )
     keep_events_days: float = Field(90.0, gt=0, description="Events that ended longer ago are forgotten.")
+    audit_days: float = Field(
+        365.0, ge=0, le=36500, description="Notes of the audit older than this go; 0 keeps them for ever."
+    )
     max_image_bytes: int = Field(20 * 1024 * 1024, gt=0, description="Largest picture accepted, bytes.")
     max_image_pixels: int = Field(
         50_000_000, gt=0, description="Largest picture accepted, pixels; checked before decoding."

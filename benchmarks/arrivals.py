@@ -173,7 +173,8 @@ async def run(asks: list[Ask], seconds: float) -> dict[str, dict[str, Any]]:
     gc.freeze()
     sources = {ask.name: Source(ask, seed) for seed, ask in enumerate(asks)}
     await asyncio.gather(*(source.run(seconds) for source in sources.values()))
-    return {name: source.told.to_json(seconds) for name, source in sources.items()}
+    cpu_s = time.process_time()
+    return {name: source.told.to_json(seconds) | {"client_cpu_s": cpu_s} for name, source in sources.items()}
 
 
 def specification(asks: list[Ask], seconds: float) -> str:

@@ -92,6 +92,9 @@ def by_analyzer(
                 subprocess.run([*command, "-s", apart], stdout=sys.stderr, timeout=limit_s, check=False)
                 if out.exists():
                     break
+            if not out.exists():
+                sys.stderr.write(f"{protocol}, {level} callers: perf_analyzer gave no figures, see above\n")
+                continue
             rows += [_told(protocol, line) for line in csv.DictReader(out.read_text().splitlines())]
         return rows
 

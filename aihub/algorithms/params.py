@@ -145,7 +145,9 @@ def validate_params(
             raise ParamsError(
                 f"{key} must be {allowed(params[key])}; given was {_short(given.get(key))}", field=key
             ) from error
-        raise ParamsError(f"no parameter named {key!r}", field=key, hint=_known(key, params)) from error
+        raise ParamsError(
+            f"no parameter named {key!r}", field=key or "params", hint=_known(key, params)
+        ) from error
     return {key: getattr(made, key) for key in params}
 
 

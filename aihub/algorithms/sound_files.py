@@ -135,7 +135,8 @@ def _too_long(limit: float, length: float | None = None) -> TooLargeError:
 
 def _mono(piece: F32) -> Samples:
     """Channels to their mean; what is no number is silence, what is too loud is clipped."""
-    mono = piece[:, 0] if piece.shape[1] == 1 else piece.mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # samples that are floats may be of any size
+        mono = piece[:, 0] if piece.shape[1] == 1 else piece.mean(axis=1, dtype=np.float32)
     return np.clip(np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
 
 

@@ -15,6 +15,9 @@ from aihub.types.geometry import Floats, box_area
 MAX_CANDIDATES = 3000
 """Best boxes that suppression looks at: bounds the time of a picture (or a floor) that lets everything through."""
 
+_RANKS = np.linspace(1, 0.5, MAX_CANDIDATES, dtype=np.float32)
+"""Ranks in place of scores: OpenCV then cannot break ties its own way, and no score is below its threshold of 0."""
+
 
 def nms(
     boxes: Floats, scores: Floats, class_ids: npt.NDArray[np.integer], iou: float, max_det: int = 300
@@ -36,10 +39,8 @@ def nms(
         return order[:max_det]
     rects = boxes[order].astype(np.float64)
     rects[:, 2:] -= rects[:, :2]
-    # Ranks for scores: OpenCV then cannot break ties its own way, and no score is below its threshold of 0.
-    ranks = np.linspace(1, 0.5, len(order), dtype=np.float32)
     classes = class_ids[order].astype(np.int32)
-    picked = cv2.dnn.NMSBoxesBatched(rects, ranks, classes, 0.0, iou)  # type: ignore[arg-type]
+    picked = cv2.dnn.NMSBoxesBatched(rects, _RANKS[: len(order)], classes, 0.0, iou)  # type: ignore[arg-type]
     kept = np.sort(np.asarray(picked, np.intp))
     return order[kept[:max_det]]
 
@@ -58,9 +59,9 @@ def finish(found: Detections, card: ModelCard, placement: Placement) -> Detectio
     """
     if not len(found):
         return found
-    finite = np.flatnonzero(np.isfinite(found.xyxy).all(axis=1))
-    if len(finite) < len(found):
-        found = found[finite]
+    finite = np.isfinite(found.xyxy)
+    if not finite.all():
+        found = found[np.flatnonzero(finite.all(axis=1))]
     found = found[nms(found.xyxy, found.confidence, found.class_id, card.iou)]
     width, height = placement.size
     boxes = placement.to_frame(found.xyxy)

@@ -222,6 +222,8 @@ def _judged(infos: Sequence[zipfile.ZipInfo], limits: ArchiveLimits) -> list[zip
 
 def _check_name(info: zipfile.ZipInfo) -> None:
     name = info.filename.replace("\\", "/")
+    if not name:
+        raise InputError("an entry of the ZIP has no name", field="file")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or _DRIVE.match(name) or len(name) > _MAX_NAME:
         raise InputError(f"the name {_shown(info)} leads out of the ZIP", field="file")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter
 
-from aihub.errors import AlgorithmNotFoundError, RateLimitError
+from aihub.errors import AlgorithmNotFoundError, CapacityError, DeadlineError, RateLimitError
 from aihub.serve.security import Caller
 from aihub.serve.usage import UsageBook
 from aihub.storage.records import Tenant
@@ -23,7 +23,8 @@ BUSY_RETRY_S = 1.0
 
 REFUSED = Counter(
     "aihub_admission_refused_total",
-    "Requests refused for their tenant's limits.",
+    "Requests refused for their tenant's limits; with the reason `capacity`, calls that were let in and then refused because "
+    "the hub had no room for them.",
     ["tenant", "reason"],
     registry=REGISTRY,
 )
@@ -58,6 +59,23 @@ class Bucket:
         self._level, self._at = self.level(now) - tokens, now
 
 
+class Tab(Bill):
+    """The bill of one admitted request, and what became of each of its algorithms where one may fail without the others."""
+
+    __slots__ = ("outcomes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcomes: Sequence[BaseException | None] = ()
+
+    def ended(self, outcomes: Sequence[BaseException | None]) -> None:
+        """Say for each algorithm, in the order in which they were admitted, why it failed; None for one that did not.
+
+        Never said, each ends as the request does. One that ended well fails all the same if its request does.
+        """
+        self.outcomes = tuple(outcomes)
+
+
 class _Account:
     """How a tenant stands in this process."""
 
@@ -87,8 +105,11 @@ class Admission:
         self._accounts: dict[str, _Account] = {}
 
     @contextmanager
-    def enter(self, caller: Caller, algorithms: Sequence[str], *, frames: int = 1) -> Iterator[Bill]:
+    def enter(self, caller: Caller, algorithms: Sequence[str], *, frames: int = 1) -> Iterator[Tab]:
         """Admit one request; give the bill that its work is put on; book it when the request has ended.
+
+        What the hub then refuses for want of capacity was no call: it is counted as refused, and only what was spent on it
+        until then is booked.
 
         Args:
             caller: who asks.
@@ -104,23 +125,41 @@ class Admission:
             if not caller.may_use(algorithm):
                 raise AlgorithmNotFoundError(algorithm)
         self._admit(caller, len(algorithms))
-        bill = Bill()
-        failed = 1  # until it is known to have gone well, however it ends
+        tab = Tab()
+        error: BaseException | None = None
         try:
-            yield bill
-            failed = 0
+            yield tab
+        except BaseException as caught:
+            error = caught
+            raise
         finally:
-            for algorithm, share in zip(algorithms, bill.split(algorithms), strict=True):
-                self.usage.book(
-                    caller.tenant,
-                    algorithm,
-                    calls=1,
-                    errors=failed,
-                    frames=0 if failed else frames,
-                    compute_s=share,
-                )
-            # Last, so that a call is counted for the quota all the time: first as one at work, then as one booked.
-            self._leave(caller.tenant, len(algorithms))
+            try:
+                self._book(caller.tenant, algorithms, frames, tab, error)
+            finally:
+                # Last, so that a call is counted for the quota all the time: first as one at work, then as one booked.
+                self._leave(caller.tenant, len(algorithms))
+
+    def _book(
+        self, tenant: str, algorithms: Sequence[str], frames: int, tab: Tab, error: BaseException | None
+    ) -> None:
+        """Book each algorithm by its own outcome, and where it has none by that of the request."""
+        outcomes = tab.outcomes or [None] * len(algorithms)
+        for algorithm, share, outcome in zip(algorithms, tab.split(algorithms), outcomes, strict=True):
+            why = error if outcome is None else outcome
+            if _no_room(why):
+                REFUSED.labels(tenant, "capacity").inc()
+                if share:
+                    self.usage.book(tenant, algorithm, compute_s=share)
+                continue
+            failed = why is not None
+            self.usage.book(
+                tenant,
+                algorithm,
+                calls=1,
+                errors=int(failed),
+                frames=0 if failed else frames,
+                compute_s=share,
+            )
 
     def _admit(self, caller: Caller, calls: int) -> None:
         limits, now = caller.account, self._clock()
@@ -188,6 +227,11 @@ class Admission:
                 wait_s,
             )
         account.bucket.take(calls, now)
+
+
+def _no_room(error: BaseException | None) -> bool:
+    """Whether the hub refused for want of capacity. Time that ran out is a failed call: work may have gone on all the while."""
+    return isinstance(error, CapacityError) and not isinstance(error, DeadlineError)
 
 
 def _refused(tenant: str, reason: str, message: str, retry_after_s: float) -> RateLimitError:

@@ -45,6 +45,7 @@ from aihub.serve.routers import (
 from aihub.serve.schemas import InferBody, InferManyBody, StreamBulkIn, StreamIn
 from aihub.serve.security import SCOPES, Door
 from aihub.serve.services import Services
+from aihub.serve.short_way import ShortWay, short_routes
 from aihub.serve.usage import UsageBook
 from aihub.serve.workers import Workers
 from aihub.settings import Settings
@@ -119,9 +120,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.parts = parts
     install(app)
     app.add_middleware(
+        ShortWay, routes=short_routes((infer.router, oip.router)), refuse=parts.workers.refuse_if_full
+    )
+    app.add_middleware(
         Edge,
         door=parts.door,
         limit=_body_limit(services.settings),
+        small=SMALL_BODY,
         names_requests=services.names_requests,
     )
     let_pages_in(app, services.settings.cors_origins)

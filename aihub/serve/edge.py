@@ -6,6 +6,7 @@ before a byte of the body is read, and the body is counted while it arrives, so 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import secrets
@@ -36,6 +37,9 @@ GONE = "499"
 DRAIN_FACTOR = 4
 """A body declared up to this many times its limit is still swallowed, so that the sender reads the refusal."""
 
+BODY_S = 60.0
+"""Seconds in which the body of a request without pictures has to arrive. Those with pictures or sound have deadlines of their own."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _PROCESS = secrets.token_hex(4)
 _count = itertools.count(1)
@@ -50,6 +54,13 @@ class BodyTooLargeError(HTTPException):
         super().__init__(413, f"the body may have {limit:,} bytes at most here", headers)
 
 
+class BodyLateError(HTTPException):
+    """The body did not arrive in time: a byte now and then would hold a request for ever. An HTTP exception for the same reason."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(504, f"the body did not arrive within {seconds:g} s", {"Connection": "close"})
+
+
 class Edge:
     """Wraps an app.
 
@@ -57,13 +68,23 @@ class Edge:
         app: what to call.
         door: checks keys.
         limit: most bytes that a request to this path with this content type may carry.
+        small: a body with at most this limit has to arrive within `body_s`.
+        body_s: seconds.
         names_requests: whether to answer with X-Request-Id.
     """
 
     def __init__(
-        self, app: ASGIApp, *, door: Door, limit: Callable[[str, str], int], names_requests: bool = True
+        self,
+        app: ASGIApp,
+        *,
+        door: Door,
+        limit: Callable[[str, str], int],
+        small: int,
+        body_s: float = BODY_S,
+        names_requests: bool = True,
     ) -> None:
         self.app, self.door, self.limit, self.names_requests = app, door, limit, names_requests
+        self.small, self.body_s = small, body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -129,17 +150,27 @@ class Edge:
         if declared is not None and declared.isdigit() and int(declared) > limit:
             raise BodyTooLargeError(limit, close=int(declared) > limit * DRAIN_FACTOR)
         seen = 0
+        arriving = limit <= self.small
+        until = time.monotonic() + self.body_s
 
         async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, arriving
+            message = await (self._in_time(receive, until) if arriving else receive())
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > limit:
                     raise BodyTooLargeError(limit, close=True)
+                arriving = arriving and message.get("more_body", False)
             return message
 
         return counting
+
+    async def _in_time(self, receive: Receive, until: float) -> Message:
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                return await receive()
+        except TimeoutError as error:
+            raise BodyLateError(self.body_s) from error
 
 
 def _route(scope: Scope) -> str:

@@ -17,6 +17,7 @@ from aihub.serve.payloads import Upload
 MAX_FIELDS = 8
 MAX_FIELD_BYTES = 256 * 1024
 MAX_BOUNDARY = 200
+MAX_NAME = 200
 PICTURES = frozenset({"image", "images", "image[]"})
 """Names under which clients send files."""
 
@@ -114,9 +115,11 @@ class _Reader:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        if b"name" not in options:
+        if not options.get(b"name"):
             raise InputError("a part of the form has no name", field="body")
         self._name = _text(options[b"name"], "body")
+        if len(self._name) > MAX_NAME:  # errors repeat it
+            raise InputError(f"the name of a part may have {MAX_NAME} characters at most", field="body")
         self._file = b"filename" in options
         if self._file and self._name not in self._names:
             raise InputError(

@@ -23,6 +23,7 @@ from aihub.errors import (
     TooLargeError,
     UnsupportedTypeError,
 )
+from aihub.serve.admission import Tab
 from aihub.serve.columns import columns_of, refuse_missing
 from aihub.serve.payloads import Upload
 from aihub.serve.pictures import check_picture, decode_picture
@@ -95,13 +96,13 @@ class Encoded:
     media_type: str = "application/json"
 
 
-def compute(services: Services, order: Order, bill: Bill) -> Encoded:
+def compute(services: Services, order: Order, bill: Tab) -> Encoded:
     """Decode, infer, encode; blocks.
 
     Args:
         services: what it is done with.
         order: what to do.
-        bill: what it costs is put here.
+        bill: what it costs is put here, and what became of each algorithm.
 
     Raises:
         InputError: a picture is wrong, or `fields` names a column that no result has.
@@ -117,7 +118,9 @@ def compute(services: Services, order: Order, bill: Bill) -> Encoded:
     if left <= 0:
         raise DeadlineError("the request was not begun in time", hint="send fewer at once, or add replicas")
     runnable = [(one.algorithm, one.params) for one in order.wanted if one.algorithm is not None]
-    given = iter(services.infer_many(runnable, frames, services.predictor, timeout_s=left))
+    made = services.infer_many(runnable, frames, services.predictor, timeout_s=left)
+    bill.ended([out if isinstance(out, AihubError) else None for out in made])
+    given = iter(made)
     outcomes = [next(given) if one.error is None else one.error for one in order.wanted]
     failed = [
         (one, out) for one, out in zip(order.wanted, outcomes, strict=True) if isinstance(out, AihubError)

@@ -121,7 +121,7 @@ def payload_from_json(body: bytes, *, many: bool = False) -> Payload:
     if unknown:
         raise InputError(
             f"unknown field {unknown[0][:MAX_ID]!r}",
-            field=unknown[0][:MAX_ID],
+            field=unknown[0][:MAX_ID] or "body",
             hint=f"fields are {', '.join(sorted({*_OPTIONS, kind}))}",
         )
     images = asked.get("images", [])
@@ -269,12 +269,12 @@ def payload_from_query(items: Iterable[tuple[str, str]], card: AlgorithmCard | N
     if card is not None:
         for text in lists.pop("params", ()):
             params |= params_from_text(text)
-        params |= {name: _typed(card, name, texts) for name, texts in lists.items()}
+        params |= params_object({name: _typed(card, name, texts) for name, texts in lists.items()})
     elif lists:
-        name = next(iter(lists))
+        name = next(iter(lists))[:MAX_ID]
         raise InputError(
             f"unknown name {name!r} in the query",
-            field=name,
+            field=name or "query",
             hint="names are algorithms, annotate, fields, url",
         )
     return Payload(
@@ -310,7 +310,9 @@ def payload_from_form(
             fields = known_fields(_split([text]))
         else:
             raise InputError(
-                f"unknown form field {name!r}", field=name, hint=f"fields are image, {kind}, annotate, fields"
+                f"unknown form field {name[:MAX_ID]!r}",
+                field=name[:MAX_ID] or "body",
+                hint=f"fields are image, {kind}, annotate, fields",
             )
     return Payload(pictures, params, choices_from_texts(algorithms) if algorithms else (), annotate, fields)
 

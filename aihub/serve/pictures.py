@@ -45,7 +45,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
 )
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
+_MOST_PNG_PARTS = 65_536
 _JPEG_END = b"\xff\xd9"
 # Start-of-frame markers carry the size; C4, C8 and CC in their midst are tables and extensions.
 _JPEG_SIZE = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -137,7 +137,23 @@ def _png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise ImageDecodeError("the PNG header is broken")
     width, height = struct.unpack_from(">II", data, 16)
-    return Header("png", width, height, data.rfind(_PNG_END) >= 0)
+    return Header("png", width, height, _png_ends(data))
+
+
+def _png_ends(data: bytes) -> bool:
+    """Whether all parts are there up to the last. The decoder believes what a part says of its length: 80 bytes can have it take 4 GB."""
+    at = 8
+    for _ in range(_MOST_PNG_PARTS):
+        if at + 12 > len(data):
+            return False
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        if at > len(data):
+            return False
+        if kind == b"IEND":
+            # An end that is not empty is none to the decoder, which then reads what lies behind it.
+            return bool(length == 0)
+    raise ImageDecodeError("the PNG has too many parts")
 
 
 def _webp(data: bytes) -> Header:

@@ -64,6 +64,7 @@ _PLAIN: dict[int, str] = {
     422: "params",
     429: "rate-limit",
     503: "unavailable",
+    504: "deadline",
 }
 """Status raised by the web framework itself -> our code."""
 

@@ -23,6 +23,7 @@ from aihub.errors import AihubError, AlgorithmNotFoundError, StorageError
 from aihub.events.lifecycle import EventBook, Subject
 from aihub.events.writer import EventWriter
 from aihub.serve.app import ARTIFACTS
+from aihub.serve.housekeeping import forget_the_old
 from aihub.serve.job_service import make_runner
 from aihub.serve.live_pictures import LivePictures
 from aihub.serve.runtime import Runtime
@@ -152,7 +153,7 @@ class StreamService:
             repository.snapshots_taken(requests)
         if time.monotonic() - self._pruned_at > PRUNE_EVERY_S:
             self._pruned_at = time.monotonic()
-            repository.prune(older_than_s=settings.keep_events_days * 86400)
+            forget_the_old(repository, settings)
 
     def _forget_what_went(self, mine: dict[str, StreamSpec]) -> None:
         for stream, old in self._owned.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from aihub.errors import DeadlineError
-from aihub.types import Bill
+from aihub.serve.admission import Tab
 
 
 class Ticket:
@@ -23,7 +23,7 @@ class Ticket:
         RateLimitError: as `Admission.enter`.
     """
 
-    def __init__(self, entering: AbstractContextManager[Bill]) -> None:
+    def __init__(self, entering: AbstractContextManager[Tab]) -> None:
         self._entered = entering
         self._lock = threading.Lock()
         self._holders = 0
@@ -32,7 +32,7 @@ class Ticket:
         self.bill = entering.__enter__()
 
     @contextmanager
-    def held(self) -> Iterator[Bill]:
+    def held(self) -> Iterator[Tab]:
         """Hold it, and get its bill.
 
         Raises:

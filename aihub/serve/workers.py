@@ -147,7 +147,7 @@ class Workers:
                 return await answer
         except TimeoutError as error:
             if answer.done() and not answer.cancelled():
-                raise  # the work itself ran into a time-out of its own
+                return answer.result()  # done at the last moment; or the work ran into a time-out of its own
             self._drop(job, "deadline")
             raise job.late() from error
         except asyncio.CancelledError:
@@ -177,8 +177,26 @@ class Workers:
         self._running[job.tenant] = self._running.get(job.tenant, 0) + 1
         self._pool.submit(self._work, job)
 
+    def refuse_if_full(self, tenant: str) -> None:
+        """Refuse work of a tenant that `run` would refuse now. For asking before anything has been done for it.
+
+        Raises:
+            QueueFullError: too much is waiting already.
+        """
+        with self._lock:
+            if not self._closed and not self._may_start(tenant):
+                self._check_room(tenant)
+
     def _queue(self, job: _Job) -> None:
+        self._check_room(job.tenant)
         line = self._lines.get(job.tenant)
+        if line is None:
+            line = self._lines[job.tenant] = deque()
+        line.append(job)
+        self._size += 1
+
+    def _check_room(self, tenant: str) -> None:
+        line = self._lines.get(tenant)
         held = len(line) if line is not None else 0
         tenants = len(self._lines) + (line is None)
         full = self._size >= self._waiting
@@ -190,10 +208,6 @@ class Workers:
                 retry_after_s=self._retry_after_s(held, tenants),
                 hint="send fewer at once, or add replicas",
             )
-        if line is None:
-            line = self._lines[job.tenant] = deque()
-        line.append(job)
-        self._size += 1
 
     def _bound(self) -> int:
         """Most requests that may wait now."""

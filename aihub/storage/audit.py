@@ -1,21 +1,26 @@
-"""The audit: who did what, when, from where, with what outcome. Rows are added; the database refuses to change or remove them."""
+"""The audit: who did what, when, from where, with what outcome.
+
+Rows are added and never changed. Old ones go by `prune_audit` alone, which notes that they went; the database refuses all else.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from aihub.errors import ParamsError
 from aihub.storage.base import Store, from_cursor, page_size, to_cursor
-from aihub.storage.records import Actor, AuditEntry, Page
-from aihub.storage.tables import audit
+from aihub.storage.records import HUB, Actor, AuditEntry, Page
+from aihub.storage.tables import audit, audit_pruning
 
 _MOST = 2**63 - 1
 _SUBJECT = 200
 """Characters kept of a subject: it may be an id that somebody made up."""
+_DAY_S = 86_400
 
 
 class AuditStore(Store):
@@ -88,6 +93,44 @@ class AuditStore(Store):
             found = [AuditEntry(**row) for row in connection.execute(query).mappings()]
         more = len(found) > limit
         return Page(found[:limit], to_cursor([found[limit - 1].id]) if more else None)
+
+    def prune_audit(self, *, days: float, limit: int = 10_000, now: float | None = None) -> int:
+        """Remove the oldest notes, and note in the same transaction how many went and up to which time.
+
+        Whole days (UTC) go at once, so that what was noted in a day costs one note and not one an hour.
+
+        Args:
+            days: notes younger than this stay.
+            limit: notes in one transaction, so that others need not wait long; call again for the rest.
+            now: epoch seconds, the clock's when None.
+
+        Returns:
+            How many went.
+        """
+        at = time.time() if now is None else now
+        before = (at - days * _DAY_S) // _DAY_S * _DAY_S
+        old = (
+            select(audit.c.id, audit.c.at)
+            .where(audit.c.at < before)
+            .order_by(audit.c.at, audit.c.id)
+            .limit(limit)
+            .subquery()
+        )
+        with self._database.write() as connection:
+            # The triggers look for this row. It also lets one process prune at a time: another waits here for its end.
+            connection.execute(insert(audit_pruning).values(id=1, older_than=before))
+            first, last = connection.execute(select(func.min(old.c.at), func.max(old.c.at))).one()
+            rows = connection.execute(delete(audit).where(audit.c.id.in_(select(old.c.id)))).rowcount
+            connection.execute(delete(audit_pruning))
+            if rows:
+                subject = f"{rows} notes up to {_said(last)}"
+                detail = {"rows": rows, "from": first, "until": last, "days": days}
+                note(connection, HUB, "audit.prune", subject, detail, at=at)
+        return rows
+
+
+def _said(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def note(

@@ -187,3 +187,11 @@ audit = Table(
     Index(None, "at"),
     sqlite_autoincrement=True,
 )
+
+# Empty but within the transaction that prunes the audit: the database lets go of rows from before `older_than` only.
+audit_pruning = Table(
+    "audit_pruning",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("older_than", Double, nullable=False),
+)

@@ -26,6 +26,8 @@ LARGEST_BODY = 64 * 1024
 """Longest answer that is read, bytes."""
 
 _STATUS = re.compile(rb"RTSP/\d\.\d (?P<code>\d{3})(?: (?P<reason>[^\r\n]{0,200}))?\r?\n")
+_SIZE = re.compile(r"[0-9]{1,9}")
+"""Not any number: Python reads none of more than 4,300 digits."""
 _CHALLENGE_PAIR = re.compile(r"(\w+)\s*=\s*(?:\"([^\"]*)\"|([^\s,]+))")
 _HASHES = {"md5": "md5", "sha-256": "sha256"}
 
@@ -59,7 +61,7 @@ def parse_head(head: bytes) -> Answer:
         if name.strip().lower() == "www-authenticate":
             challenges.append(value.strip())
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > LARGEST_BODY:
+    if not _SIZE.fullmatch(length) or int(length) > LARGEST_BODY:
         raise ConnectError("the camera announces a description of impossible size")
     reason = (status["reason"] or b"").decode("latin-1").strip()
     return Answer(int(status["code"]), reason, headers, tuple(challenges), int(length))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass, field
 
 _STATIC_CODECS = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
@@ -89,6 +90,7 @@ def _attribute(found: Description, payload: str, line: str) -> None:
 
 def _number(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), 1000.0)
+        number = float(text)
     except ValueError:
         return 0.0
+    return 0.0 if math.isnan(number) else min(max(number, 0.0), 1000.0)

@@ -96,7 +96,7 @@ def _ask(source: Source, conversation: Conversation, timeout_s: float) -> Probed
     video = next((track for track in description.tracks if track.kind == "video"), None)
     if video is None:
         kinds = ", ".join(sorted({track.kind for track in description.tracks})) or "nothing"
-        raise FormatError(f"no video in the stream, it offers {kinds}")
+        raise FormatError(f"no video in the stream, it offers {kinds[:100]}")
     server = described.headers.get("server", "") or options.headers.get("server", "")
     result = ProbeResult(
         address=source.redacted(),

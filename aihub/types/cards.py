@@ -16,13 +16,22 @@ from aihub.types.tasks import InputKind, Task
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where PyYAML was built with it: eight times as fast over a folder of cards."""
 
+_STUMBLES = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RecursionError)
+"""What PyYAML lets through where a value is not what its tag says, `!!int x` or 2001-02-30, or lies too deep."""
+
+MAX_CARD_BYTES = 64 * 1024
+"""Far more than the largest there is. The parser goes down with the depth of a file, and some hundred thousand brackets end the process."""
+
+LONGEST_QUOTE = 200
+"""Characters of a card that an error repeats."""
+
 NAME = r"^[a-z0-9]+(?:[-.][a-z0-9]+)*$"
 
 
 class Card(BaseModel):
     """Base of all cards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Artifact(Card):
@@ -173,6 +182,19 @@ class Readiness(StrEnum):
 C = TypeVar("C", bound=Card)
 
 
+def _content(path: Path) -> object:
+    if path.stat().st_size > MAX_CARD_BYTES:
+        raise CardError(f"a card may have {MAX_CARD_BYTES:,} bytes at most", where=str(path))
+    text = path.read_text(encoding="utf-8")
+    if "*" in text:
+        # An alias takes two letters and stands for all of its anchor: ten lines of them can be more than any memory holds.
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.AliasEvent):
+                line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+                raise CardError("aliases are not read in cards", where=f"{path}{line}")
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - safe either way
+
+
 def load_card(path: Path, kind: type[C]) -> C:
     """Read and check one card.
 
@@ -180,18 +202,21 @@ def load_card(path: Path, kind: type[C]) -> C:
         CardError: not YAML, not a mapping, or a field is wrong; says file, line where known, and field.
     """
     try:
-        body = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - safe either way
+        body = _content(path)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise CardError(getattr(error, "problem", None) or "not YAML", where=where) from error
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"cannot be read: {error}", where=str(path)) from error
+    except _STUMBLES as error:
+        said = str(error)[:LONGEST_QUOTE]
+        raise CardError(f"a value in it cannot be read: {said}", where=str(path)) from error
     if not isinstance(body, dict):
         raise CardError("a card is a mapping of fields", where=str(path))
     try:
         return kind.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "card"
+        name = ".".join(str(part) for part in first["loc"])[:LONGEST_QUOTE] or "card"
         raise CardError(f"{name}: {first['msg']}", where=str(path), field=name) from error

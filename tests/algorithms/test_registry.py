@@ -47,6 +47,15 @@ def test_an_unknown_name_suggests_the_nearest(tmp_path: Path, write_card: WriteC
         ("", "mapping", None, "empty"),
         ("id: x\n", "title", "title", "fields are missing"),
         ("\x00", "", None, "not text"),
+        ("id: !!int x\n", "cannot be read", None, "not what its tag says"),
+        ("id: 2001-02-30\n", "cannot be read", None, "a day that there is not"),
+        (
+            "id: " + "[" * 200_000 + "]" * 200_000,
+            "at most",
+            None,
+            "so deep that the parser would end the process",
+        ),
+        ("a: &a [x]\nb: *a\n", "aliases", None, "an alias"),
     ],
 )
 def test_a_broken_card_is_listed_and_stops_nobody(

@@ -228,6 +228,7 @@ def test_a_fault_survives_as_text(fault: Fault | None) -> None:
         ("corrupt probability=2", "probability"),
         ("slow rate=0", "rate"),
         ("slow rate=fast", "rate"),
+        ("slow =1", "fault"),
         ("none x=1", "fault"),
         ("freeze kind=drop", "fault"),
     ],

@@ -109,6 +109,11 @@ GOOD = Mp4(SETS, NALS, chunks=(3, 3, 3, 3), keys=[0, 5, 10], late=[0] * 12).file
         (Mp4(SETS, NALS, keys=[]).file(), InputError, "no key picture"),
         (Mp4(SETS, NALS, step=0xFFFFFFFF, scale=1).file(), InputError, "a film of centuries"),
         (Mp4(SETS, []).file(), InputError, "no pictures: fragmented"),
+        (
+            Mp4(SETS, NALS, wide_offsets=True, chunks=(1,) * 12).file()[:-8] + b"\x7f" + b"\xff" * 7,
+            InputError,
+            "a place so far out that adding a size wraps around",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,24 @@ def test_what_was_done_here_is_in_the_audit_with_who_did_it(aihub: Run) -> None:
     assert text.splitlines()[0].split() == ["TIME", "WHO", "TENANT", "FROM", "ACTION", "WHAT", "OUTCOME"]
     assert new["id"] in text
     assert aihub("audit", "--actor", "nobody").out == "nothing was noted\n"
+
+
+def test_all_of_the_audit_can_be_kept_elsewhere(aihub: Run, here: Path) -> None:
+    aihub("tenants", "create", "fire")
+    repository = database(here)
+    for number in range(1003):  # more than a page
+        repository.add_audit("ann", "event.snapshot", f"e{number}", now=float(number))
+    repository.close()
+    lines = [json.loads(line) for line in aihub("audit", "--export").out.splitlines()]
+    assert [row["id"] for row in lines] == sorted({row["id"] for row in lines}, reverse=True)
+    assert [row["subject"] for row in lines if row["actor"] == "ann"] == [
+        f"e{n}" for n in range(1002, -1, -1)
+    ]
+    assert {"at", "actor", "action", "subject", "detail", "tenant", "address", "outcome"} <= lines[0].keys()
+    assert {row["action"] for row in lines if row["actor"] != "ann"} == {"key.create", "tenant.create"}
+    only = aihub("audit", "--export", "--action", "tenant.").out.splitlines()
+    assert [json.loads(line)["action"] for line in only] == ["tenant.create"]
+    assert aihub("audit", "--export", "--actor", "nobody").out == ""
 
 
 def test_usage_is_shown_with_its_sum(aihub: Run, here: Path) -> None:

@@ -46,6 +46,16 @@ def with_entry(name: str) -> bytes:
     return target.getvalue().replace(b"x" * len(name), name.encode())
 
 
+def nameless() -> bytes:
+    """A table of contents whose only entry has a name of no letters."""
+    data = bytearray(zip_of({"q": b"x"}))
+    at, end = data.rfind(b"PK\x01\x02"), data.rfind(b"PK\x05\x06")
+    struct.pack_into("<I", data, end + 12, end - at - 1)
+    data[at + 28 : at + 30] = b"\0\0"
+    del data[at + 46]
+    return bytes(data)
+
+
 def liar(real: int, said: int) -> bytes:
     """A picture that unpacks to more than its table of contents says."""
     data = bytearray(zip_of({"a.jpg": b"\0" * real}))
@@ -57,6 +67,7 @@ def liar(real: int, said: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "kind", "words", "why"),
     [
+        (nameless(), InputError, "no name", "an entry without a name"),
         (with_entry("../../etc/a.jpg"), InputError, "leads out", "path traversal"),
         (with_entry("/etc/passwd.jpg"), InputError, "leads out", "absolute"),
         (with_entry("..\\..\\a.jpg"), InputError, "leads out", "traversal for Windows"),

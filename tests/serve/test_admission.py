@@ -13,11 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aihub.errors import AlgorithmNotFoundError, InputError, RateLimitError
+from aihub.errors import (
+    AlgorithmNotFoundError,
+    DeadlineError,
+    InputError,
+    MemoryBudgetError,
+    QueueFullError,
+    RateLimitError,
+    SessionError,
+)
 from aihub.serve.admission import MAX_TENANTS, Admission, Bucket
 from aihub.serve.security import Caller
 from aihub.serve.usage import UsageBook
 from aihub.storage.records import Tenant, Usage
+from aihub.telemetry import REGISTRY
 from aihub.types import Bill
 
 
@@ -29,8 +38,9 @@ class Notebook(UsageBook):
         self.today = 0
 
     def book(self, tenant: str, algorithm: str, **amounts: Any) -> None:
-        self.booked.append(Usage("", tenant, algorithm, **amounts))
-        self.today += amounts["calls"]
+        row = Usage("", tenant, algorithm, **amounts)
+        self.booked.append(row)
+        self.today += row.calls
 
     def calls_today(self, tenant: str) -> int:
         return self.today
@@ -47,6 +57,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def refusals(reason: str) -> float:
+    labels = {"tenant": "fire", "reason": reason}
+    return REGISTRY.get_sample_value("aihub_admission_refused_total", labels) or 0.0
 
 
 def caller(*scopes: str, **limits: Any) -> Caller:
@@ -91,7 +106,8 @@ def test_a_call_is_booked_with_its_share_of_the_bill(admission: Admission, book:
 
 
 @pytest.mark.parametrize(
-    "error", [InputError("wrong"), KeyError("bug"), KeyboardInterrupt(), GeneratorExit()]
+    "error",
+    [InputError("wrong"), DeadlineError("late"), KeyError("bug"), KeyboardInterrupt(), GeneratorExit()],
 )
 def test_a_call_that_fails_is_booked_with_what_it_cost(
     admission: Admission, book: Notebook, error: BaseException
@@ -106,6 +122,72 @@ def test_a_call_that_fails_is_booked_with_what_it_cost(
     assert book.booked == [Usage("", "fire", "a", 1, 1, 0, 0.5)]
     with admission.enter(caller(concurrency=1), ["a"]):
         pass  # its place is free again
+
+
+@pytest.mark.parametrize("error", [QueueFullError("full"), MemoryBudgetError("does not fit")])
+def test_what_is_refused_for_want_of_room_is_no_call(
+    admission: Admission, book: Notebook, error: Exception
+) -> None:
+    def refuse(spent: float) -> None:
+        with admission.enter(caller(calls_per_day=1, concurrency=1), ["a"], frames=3) as bill:
+            if spent:
+                bill.add("decode", spent)
+            raise error
+
+    before = refusals("capacity")
+    with pytest.raises(type(error)):
+        refuse(0.0)
+    assert book.booked == [], "nothing was spent"
+    with pytest.raises(type(error)):
+        refuse(0.5)
+    assert book.booked == [Usage("", "fire", "a", 0, 0, 0, 0.5)], "what was spent stays on the bill"
+    assert refusals("capacity") == before + 2
+    with admission.enter(caller(calls_per_day=1, concurrency=1), ["a"]):
+        pass  # neither its place nor its quota is gone
+    assert book.today == 1
+
+
+WHYS = st.sampled_from(
+    [None, QueueFullError("full"), MemoryBudgetError("full"), DeadlineError("late"), SessionError("broken")]
+)
+
+
+@given(
+    calls=st.lists(st.tuples(st.sampled_from("ab"), WHYS, st.floats(0, 5)), min_size=1, max_size=6),
+    error=WHYS,
+    told=st.booleans(),
+)
+def test_each_algorithm_is_booked_once_or_refused_and_every_second_is_booked(
+    calls: list[tuple[str, Exception | None, float]], error: Exception | None, told: bool
+) -> None:
+    book = Notebook()
+    before = refusals("capacity")
+
+    def ask() -> None:
+        with Admission(book).enter(caller(), [name for name, _, _ in calls], frames=2) as tab:
+            for name, _, seconds in calls:
+                tab.add("coco", seconds)
+                tab.owe(name, seconds)
+            if told:
+                tab.ended([why for _, why, _ in calls])
+            if error is not None:
+                raise error
+
+    if error is None:
+        ask()
+    else:
+        with pytest.raises(type(error)):
+            ask()
+    ends = [(name, (why if told else None) or error) for name, why, _ in calls]
+    refused = [end for end in ends if isinstance(end[1], QueueFullError | MemoryBudgetError)]
+    assert refusals("capacity") - before == len(refused)
+    for asked in "ab":
+        mine = [why for name, why in ends if name == asked and (name, why) not in refused]
+        rows = [row for row in book.booked if row.algorithm == asked]
+        good = mine.count(None)
+        sums = (sum(r.calls for r in rows), sum(r.errors for r in rows), sum(r.frames for r in rows))
+        assert sums == (len(mine), len(mine) - good, 2 * good)
+    assert sum(row.compute_s for row in book.booked) == pytest.approx(sum(seconds for _, _, seconds in calls))
 
 
 def test_no_more_requests_at_a_time_than_allowed(admission: Admission) -> None:
@@ -275,14 +357,8 @@ def test_a_bucket_gives_no_more_than_its_size_and_what_came_since(
 
 
 def test_refusals_are_counted_by_reason(admission: Admission) -> None:
-    from aihub.telemetry import REGISTRY
-
-    def count(reason: str) -> float:
-        labels = {"tenant": "fire", "reason": reason}
-        return REGISTRY.get_sample_value("aihub_admission_refused_total", labels) or 0.0
-
-    before = {reason: count(reason) for reason in ("quota", "concurrency", "rate")}
+    before = {reason: refusals(reason) for reason in ("quota", "concurrency", "rate")}
     with pytest.raises(RateLimitError), admission.enter(caller(calls_per_day=0), ["a"]):
         pass
-    assert count("quota") == before["quota"] + 1
-    assert count("rate") == before["rate"]
+    assert refusals("quota") == before["quota"] + 1
+    assert refusals("rate") == before["rate"]

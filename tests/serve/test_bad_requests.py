@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import select
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from aihub.serve.deadlines import HEADER
+from aihub.serve.edge import Edge
 from aihub.serve.workers import Workers
 from aihub.telemetry import REGISTRY
 from aihub.types import Frame
@@ -97,6 +99,19 @@ def test_what_is_long_is_not_repeated(client: TestClient, body: dict[str, Any]) 
     assert 400 <= response.status_code < 500
     assert response.json()["field"]
     assert len(response.content) < 2000
+
+
+@pytest.mark.parametrize(("path", "known"), [(INFER, "zone"), (MANY, "algorithms")])
+def test_names_that_are_long_are_not_repeated(client: TestClient, path: str, known: str) -> None:
+    name = "x" * 8000
+    for response in (
+        client.post(path, content=encoded(), params={name: "1", known: "a"}),
+        client.post(path, data={name: "1"}, files={"image": encoded()}),
+        client.post(path, data={"x" * 150: "1"}, files={"image": encoded()}),
+    ):
+        assert 400 <= response.status_code < 500, response.text[:300]
+        assert response.json()["field"]
+        assert len(response.content) < 2000
 
 
 def part(name: str, data: bytes, filename: str | None = None) -> bytes:
@@ -244,6 +259,23 @@ def test_many_slow_senders_hold_nobody_up(hub: TestHub, url: str, key: str) -> N
     assert hub.app.state.parts.workers._busy == 0
     for connection in slow:
         connection.close()
+
+
+def test_a_body_that_comes_a_byte_at_a_time_is_given_up(hub: TestHub) -> None:
+    (layer,) = (layer for layer in hub.app.user_middleware if getattr(layer, "cls", None) is Edge)
+    layer.kwargs["body_s"] = 0.5
+    key = hub.key("streams")
+    with serving(hub.app) as url, wire(url) as connection:
+        connection.sendall(
+            head(key, "Content-Length: 50", "Content-Type: application/json", path="/v1/streams")
+        )
+        begun = time.monotonic()
+        while time.monotonic() < begun + 5 and not select.select([connection], [], [], 0.1)[0]:
+            connection.sendall(b" ")
+        said = answer(connection)
+        assert said.startswith(b"HTTP/1.1 504")
+        assert b'"deadline"' in said
+        assert time.monotonic() - begun < 3
 
 
 def test_half_closed_and_reset_connections_leave_nothing_behind(hub: TestHub, url: str, key: str) -> None:

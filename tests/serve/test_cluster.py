@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from aihub.errors import ConnectError
-from aihub.serve.cluster import SETTLED, Cluster, serve_environment
+from aihub.serve.cluster import SETTLED, STAND_IN, Cluster, serve_environment
 from aihub.settings import Settings
 
 
@@ -53,6 +58,72 @@ def test_every_hub_has_ports_of_its_own_where_ray_has_fixed_ones(monkeypatch: py
         monkeypatch.delenv(name, raising=False)
     chosen = serve_environment(Settings())
     assert len({chosen[name] for name in FIXED_BY_DEFAULT}) == len(FIXED_BY_DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("files", "least", "most", "reason"),
+    [
+        (resource.RLIM_INFINITY, 20_000, 20_000, "no limit"),
+        (1_048_576, 20_000, 20_000, "that of containers"),
+        (20_000, 10_200, 12_000, "ten thousand silent ones, and files left for those that are served"),
+        (4_096, 1_000, 2_458, "that of old systems"),
+        (256, 1, 154, "hardly any"),
+    ],
+)
+def test_the_ingress_holds_as_many_connections_as_files_permit(
+    files: int, least: int, most: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, files))
+    monkeypatch.delenv("RAY_SERVE_HAPROXY_MAXCONN", raising=False)
+    assert least <= int(serve_environment(Settings())["RAY_SERVE_HAPROXY_MAXCONN"]) <= most, reason
+
+
+RENDERED = """defaults
+    timeout client 3600s
+frontend prometheus
+    bind :9101
+frontend http_frontend
+    bind 0.0.0.0:8000
+listen stats
+  bind *:8404
+"""
+AMENDED = """defaults
+    timeout client 3600s
+    timeout http-request 7s
+    timeout tunnel 3600s
+    option forwardfor
+frontend prometheus
+    bind 127.0.0.1:9101
+frontend http_frontend
+    bind 0.0.0.0:8000
+listen stats
+  bind 127.0.0.1:8404
+"""
+
+
+def test_what_ray_leaves_unsaid_is_said_once_before_haproxy_reads_it(tmp_path: Path) -> None:
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(RENDERED)
+    environment = os.environ | {
+        "AIHUB_HAPROXY_BINARY": shutil.which("cat") or "cat",
+        "AIHUB_HAPROXY_HEAD_S": "7",
+    }
+    for _ in range(2):  # Ray may start it again with the same file
+        shown = subprocess.run(
+            [STAND_IN, str(config)], env=environment, capture_output=True, text=True, check=True
+        )
+        assert shown.stdout == AMENDED
+
+
+def test_a_binary_of_the_operator_is_started_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIHUB_HAPROXY_BINARY", raising=False)
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", shutil.which("cat") or "")
+    for _ in range(2):  # the second time it finds its own choice in the environment
+        chosen = serve_environment(Settings())
+        assert chosen["AIHUB_HAPROXY_BINARY"] == shutil.which("cat")
+        assert chosen["RAY_SERVE_HAPROXY_BINARY_PATH"] == STAND_IN
+        for name in ("AIHUB_HAPROXY_BINARY", "RAY_SERVE_HAPROXY_BINARY_PATH"):
+            monkeypatch.setenv(name, chosen[name])
 
 
 def test_what_an_operator_has_set_for_ray_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

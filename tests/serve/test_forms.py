@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aihub.errors import InputError, TooLargeError
-from aihub.serve.forms import MAX_FIELD_BYTES, MAX_FIELDS, Form, read_form
+from aihub.serve.forms import MAX_FIELD_BYTES, MAX_FIELDS, MAX_NAME, Form, read_form
 
 TYPE = "multipart/form-data; boundary=seam"
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=10)
@@ -79,7 +79,9 @@ def test_a_form_that_is_cut_off_is_never_taken_for_a_whole_one(at: int) -> None:
         (part("f", b"1" * (MAX_FIELD_BYTES + 1)), "f", InputError, "too long a field"),
         (part("file", b"x", file=True), "file", InputError, "a picture of another name"),
         (b"--seam\r\nA: b\r\n\r\nx\r\n", "body", InputError, "no name"),
+        (part("", b"x"), "body", InputError, "a name without letters"),
         (part("f", b"\xff"), "f", InputError, "no text"),
+        (part("f" * (MAX_NAME + 1), b"1"), "body", InputError, "too long a name"),
     ],
 )
 def test_bounds(body: bytes, field: str, error: type[InputError], reason: str) -> None:

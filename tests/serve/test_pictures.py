@@ -126,6 +126,17 @@ def test_a_huge_header_is_refused_before_decoding(
         (jpeg_header(0, 10), ImageDecodeError, "no columns"),
         (jpeg_header(10, 10), ImageDecodeError, "a header and an end and nothing in between"),
         (png_header(10, 10) + b"\0\0\0\0IEND\xaeB`\x82", ImageDecodeError, "no pixels in the file"),
+        (
+            png_header(10, 10) + b"\xd0\0\0\0tEXt" + b"\0\0\0\0IEND\xaeB`\x82",
+            ImageDecodeError,
+            "a part that says it has gigabytes, for which the decoder would make room",
+        ),
+        (
+            png_header(10, 10) + b"\0\0\0\4IEND" + b"\0" * 8,
+            ImageDecodeError,
+            "an end that is not empty: the decoder reads on behind it and believes what it finds",
+        ),
+        (png_header(10, 10) + b"\0\0\0\0tEXt\0\0\0\0" * 70_000, ImageDecodeError, "parts without end"),
         (b"GIF89a" + b"\0" * 20, UnsupportedTypeError, "a GIF"),
         (b"II*\0" + b"\0" * 20, UnsupportedTypeError, "a TIFF"),
         (b"%PDF-1.7", UnsupportedTypeError, "a PDF"),

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from aihub.errors import DeadlineError, RateLimitError
+from aihub.serve.admission import Tab
 from aihub.serve.tickets import Ticket
-from aihub.types import Bill
 
 
 class Gate:
@@ -20,12 +20,12 @@ class Gate:
         self.log: list[str] = []
 
     @contextmanager
-    def enter(self, *, refuse: bool = False) -> Iterator[Bill]:
+    def enter(self, *, refuse: bool = False) -> Iterator[Tab]:
         if refuse:
             raise RateLimitError("no")
         self.log.append("in")
         try:
-            yield Bill()
+            yield Tab()
         except BaseException as error:
             self.log.append(type(error).__name__)
             raise

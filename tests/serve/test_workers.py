@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 
 from aihub.errors import DeadlineError, InputError, QueueFullError
-from aihub.serve.workers import Workers
+from aihub.serve.workers import Workers, _Job
 from aihub.telemetry import REGISTRY
 
 
@@ -82,6 +82,23 @@ def using(scene: Callable[[Workers], Coroutine[Any, Any, None]], **settings: Any
         assert not workers._running
     finally:
         workers.close()
+
+
+@pytest.mark.parametrize("wrong", [None, InputError("wrong"), TimeoutError("its own")])
+def test_what_is_done_in_the_moment_in_which_time_is_up_counts(wrong: Exception | None) -> None:
+    async def scene(workers: Workers) -> None:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[int] = loop.create_future()
+        # Both fall into one turn of the loop: first the answer comes, then the time-out finds nothing to stop.
+        loop.call_soon(answer.set_exception, wrong) if wrong else loop.call_soon(answer.set_result, 5)
+        waiting = workers._in_time(_Job(lambda: 5, "a", 0.0), answer, 0.0)
+        if wrong is None:
+            assert await waiting == 5
+            return
+        with pytest.raises(type(wrong), match=str(wrong)):
+            await waiting
+
+    using(scene)
 
 
 def test_work_is_done_and_its_errors_come_back() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aihub.errors import AuthError, ConnectError, FormatError, StreamError, StreamMissingError
+from aihub.streams.description import parse_description
 from aihub.streams.probe import probe
 from tests.streams.conftest import SOUND, TEST_PICTURE, GStreamerServer, h264, h265
 from tests.streams.fakes import spec
@@ -52,6 +53,18 @@ FAULTS: list[tuple[str, Handler, type[StreamError], str]] = [
         saying(b"RTSP/1.0 200 OK\r\nContent-Length: 1000000000\r\n\r\n"),
         ConnectError,
         "impossible size",
+    ),
+    (
+        "a size of more digits than are read as a number",
+        saying(b"RTSP/1.0 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"),
+        ConnectError,
+        "impossible size",
+    ),
+    (
+        "a description of nothing in many words",
+        answering(body=f"m={'x' * 5000} 0 RTP/AVP 96\r\n"),
+        FormatError,
+        "offers x{100}$",
     ),
     ("hangs up at once", lambda connection: None, ConnectError, "closed|no connection"),
 ]
@@ -104,6 +117,13 @@ def test_what_a_camera_has() -> None:
         found = probe(spec(url=f"rtsp://u:p@127.0.0.1:{port}/cam"), 2.0)
     assert (found.codec, found.tracks, found.fps, found.server) == ("H264", ("video/H264",), 12.5, "Cam/1.0")
     assert found.address == f"rtsp://***@127.0.0.1:{port}/cam"
+
+
+@pytest.mark.parametrize(
+    ("said", "fps"), [("25", 25.0), ("-1", 0.0), ("nan", 0.0), ("inf", 1000.0), ("1e999", 1000.0), ("x", 0.0)]
+)
+def test_a_frame_rate_is_a_number_whatever_is_said(said: str, fps: float) -> None:
+    assert parse_description(f"m=video 0 RTP/AVP 96\na=framerate:{said}").fps == fps
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def make_fault(kind: str | None, **options: object) -> Fault | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = first["loc"][-1] if first["loc"] else "fault"
-        raise ParamsError(f"fault {kind}: {place}: {first['msg']}", field=str(place)) from None
+        raise ParamsError(f"fault {kind}: {place}: {first['msg']}", field=str(place) or "fault") from None
 
 
 def parse_fault(text: str) -> Fault | None:

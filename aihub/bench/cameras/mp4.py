@@ -185,7 +185,8 @@ def _track(trak: _Box, file_size: int) -> Track:
     if not len(sizes):
         raise UnsupportedTypeError("MP4: a fragmented file has no table of pictures")
     offsets = _offsets(table, sizes)
-    if int(sizes.max()) > MAX_SAMPLE_BYTES or np.any(offsets + sizes > file_size) or offsets.min() < 0:
+    # The offset is compared alone: added to the size it could wrap around.
+    if int(sizes.max()) > MAX_SAMPLE_BYTES or np.any(offsets > file_size - sizes) or offsets.min() < 0:
         raise InputError("MP4: pictures lie outside of the file")
     header = trak.need(b"mdia", b"mdhd")
     (scale,) = header.unpack(">I", 20 if header.unpack("B", 0)[0] == 1 else 12)

@@ -123,8 +123,8 @@ class Calls:
             timeout_s: longest it may take.
             final: whether to mark the answer as the last one to its request, as some callers of streams ask for.
         """
-        answer = await self._oip.infer(caller, request, timeout_s)
-        return write_infer_response(answer, final=final)
+        async with self._oip.infer(caller, request, timeout_s) as answer:
+            return write_infer_response(answer, final=final)
 
     async def _server_metadata(self, _: Caller, __: Any) -> Any:
         return ANSWERS["ServerMetadata"](**self._oip.server_metadata())

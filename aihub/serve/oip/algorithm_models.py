@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -35,7 +37,8 @@ class AlgorithmModel(CardModel):
         kinds = self.algorithm.card.input
         return "" if InputKind.IMAGE in kinds else f"takes {', '.join(kinds)}, not single pictures"
 
-    async def run(self, ask: Ask) -> dict[str, Tensor]:
+    @asynccontextmanager
+    async def run(self, ask: Ask) -> AsyncIterator[dict[str, Tensor]]:
         """In a worker thread: decode, infer, and make columns."""
         takes_pictures(self.algorithm.card)
         if "keypoints" not in {
@@ -50,7 +53,7 @@ class AlgorithmModel(CardModel):
         with ticket.held():
             asked = time.monotonic()
             work = partial(self._compute, ask, tensor, count, ticket, asked)
-            return await self.ground.workers.run(work, ask.timeout_s, tenant=ask.caller.tenant, gone=ask.gone)
+            yield await self.ground.workers.run(work, ask.timeout_s, tenant=ask.caller.tenant, gone=ask.gone)
 
     def _compute(
         self, ask: Ask, tensor: Tensor, count: int, ticket: Ticket, asked: float

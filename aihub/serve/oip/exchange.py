@@ -42,12 +42,13 @@ async def exchange(request: Request, caller: Caller, name: str, version: str) ->
     every, said = binary_outputs(asked)
     if _json_only(request):
         every = False
-    response = await parts.oip.infer(caller, asked, timeout_s, gone=partial(client_gone, request))
     coding = response_coding(request.headers.get("accept-encoding"))
-    work = partial(_written, response, every, said, coding)
-    if _weight(response, every, said, packed=coding is not None) <= 1:
-        return work()
-    return await parts.workers.run(work, timeout_s, tenant=caller.tenant)
+    gone = partial(client_gone, request)
+    async with parts.oip.infer(caller, asked, timeout_s, gone=gone) as response:
+        work = partial(_written, response, every, said, coding)
+        if _weight(response, every, said, packed=coding is not None) <= 1:
+            return work()
+        return await parts.workers.run(work, timeout_s, tenant=caller.tenant)
 
 
 async def _read(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import numpy as np
@@ -66,7 +68,8 @@ class RawModel(Served):
             self._face = (found, Face(inputs, outputs, most))
         return self._face[1]
 
-    async def run(self, ask: Ask) -> dict[str, Tensor]:
+    @asynccontextmanager
+    async def run(self, ask: Ask) -> AsyncIterator[dict[str, Tensor]]:
         """Through the engine, without a thread of our own."""
         until = time.monotonic() + ask.timeout_s
         face = await self.face()
@@ -77,7 +80,7 @@ class RawModel(Served):
         with self.ground.admission.enter(ask.caller, [self.name], frames=items) as bill:
             parts = [feeds] if items == 1 else [_one(feeds, index) for index in range(items)]
             outputs = await self._together(ask, parts, until, bill)
-        return {slot.name: _tensor(slot, [part[slot.name] for part in outputs]) for slot in face.outputs}
+            yield {slot.name: _tensor(slot, [part[slot.name] for part in outputs]) for slot in face.outputs}
 
     async def _together(
         self, ask: Ask, parts: list[dict[str, Array]], until: float, bill: Bill

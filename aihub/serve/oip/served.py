@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -95,8 +96,10 @@ class Served(ABC):
         """
 
     @abstractmethod
-    async def run(self, ask: Ask) -> dict[str, Tensor]:
+    def run(self, ask: Ask) -> AbstractAsyncContextManager[dict[str, Tensor]]:
         """Compute; every output by name, in the order of answers. Counts what it took.
+
+        The request stays admitted until the block ends: whatever fails there is booked with it.
 
         Raises:
             InputError: an input, output or parameter is wrong; names it.

@@ -8,7 +8,8 @@ know (`sequence_*`, `priority`, `triton_*`) are passed over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -128,6 +129,7 @@ class OipService:
         """
         return await self._find(caller, name, version).config()
 
+    @asynccontextmanager
     async def infer(
         self,
         caller: Caller,
@@ -135,8 +137,8 @@ class OipService:
         timeout_s: float,
         *,
         gone: Gone | None = None,
-    ) -> InferResponse:
-        """Run a model or an algorithm.
+    ) -> AsyncIterator[InferResponse]:
+        """Run a model or an algorithm. The answer is to be written in the block, for only its end is the request's end.
 
         Args:
             caller: who asks.
@@ -154,12 +156,14 @@ class OipService:
         served = self._find(caller, request.model, request.version)
         with self._ground.tallies.request(served.name):
             ask = Ask(caller, request, timeout_of(request.parameters, timeout_s), gone)
-            made = await served.run(ask)
-            outputs = ordered(made, request.outputs)
-            if any(map(classes_wanted, request.outputs)):
-                work = partial(classified, outputs, request.outputs, served.labels())
-                outputs = await self._ground.workers.run(work, ask.timeout_s, tenant=caller.tenant, gone=gone)
-        return InferResponse(served.name, served.version, request.id, outputs=outputs)
+            async with served.run(ask) as made:
+                outputs = ordered(made, request.outputs)
+                if any(map(classes_wanted, request.outputs)):
+                    work = partial(classified, outputs, request.outputs, served.labels())
+                    outputs = await self._ground.workers.run(
+                        work, ask.timeout_s, tenant=caller.tenant, gone=gone
+                    )
+                yield InferResponse(served.name, served.version, request.id, outputs=outputs)
 
     def statistics(self, caller: Caller, name: str | None = None, version: str = "") -> dict[str, Any]:
         """`{"model_stats": [...]}` in Triton's form, of this process since it started.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.hearing import gives
@@ -35,7 +36,8 @@ class SoundModel(CardModel):
         """That it does not listen."""
         return "its last stage does not listen" if gives(self.algorithm) is None else ""
 
-    async def run(self, ask: Ask) -> dict[str, Tensor]:
+    @asynccontextmanager
+    async def run(self, ask: Ask) -> AsyncIterator[dict[str, Tensor]]:
         """At the desk where all sound is worked on."""
         check_outputs(self._face.outputs, ask.request.outputs)
         data = _recording(ask.request.inputs)
@@ -44,12 +46,13 @@ class SoundModel(CardModel):
         began = time.monotonic()
         recording = await self._desk.open(ask.caller, asked, gone=ask.gone)
         opened = time.monotonic()
-        result, _ = await self._desk.listen(ask.caller, recording, gone=ask.gone)
-        heard = time.monotonic()
-        made = tensors_of([result])
-        stages = {"compute_input": opened - began, "compute_infer": heard - opened}
-        self.ground.tallies.computed(self.name, 1, stages)
-        return made
+        with recording.ticket.held():
+            result, _ = await self._desk.listen(ask.caller, recording, gone=ask.gone)
+            heard = time.monotonic()
+            made = tensors_of([result])
+            stages = {"compute_input": opened - began, "compute_infer": heard - opened}
+            self.ground.tallies.computed(self.name, 1, stages)
+            yield made
 
 
 def _recording(given: Sequence[Tensor]) -> bytes:

@@ -39,7 +39,8 @@ def list_audit(
 ) -> AuditPage:
     """Every change of keys and tenants, every step that a person takes with an event, every look at evidence; newest first.
 
-    Notes can be added and read, never changed or removed: the database refuses.
+    Notes can be added and read, never changed: the database refuses. Those older than the setting `audit_days` go, and a note
+    (`audit.prune`) says how many and up to which time.
     """
     page = services.repository.list_audit(
         limit,

@@ -245,7 +245,7 @@ async def _fetched(parts: Parts, caller: Caller, payload: Payload, order: Order)
     responses=documented(413),
     openapi_extra={"requestBody": {"content": {"application/octet-stream": _BINARY}}},
 )
-async def echo(request: Request, _: Inferrer) -> Response:
+async def echo(request: Request, caller: Inferrer) -> Response:  # noqa: ARG001 - it has to be one who may infer
     """Reads the body and answers with its length: what the way here costs without any work at its end."""
     body = await request.body()
     return Response(b'{"bytes":%d}' % len(body), media_type="application/json")

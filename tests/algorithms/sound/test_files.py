@@ -78,6 +78,13 @@ def test_what_is_no_number_is_silence() -> None:
     assert samples[10:13].tolist() == [0.0, 1.0, 1.0]
 
 
+def test_channels_too_loud_for_any_number_are_clipped() -> None:
+    loud = np.full((100, 2), 3e38, np.float32)
+    loud[50:, 1] = -3e38
+    samples = decode_sound(as_file(loud, subtype="FLOAT"))
+    assert samples.tolist() == [1.0] * 50 + [0.0] * 50
+
+
 def test_what_is_too_long_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
     data = as_file(TONE)
 
