@@ -43,6 +43,9 @@ _SLICE_S = 0.04
 _FAR_BEHIND = (0.5, 0.8, 0.8)
 """After each round, who has less than this share of the leader's speed drops out; one short slice proves little."""
 
+_FINAL_SHARE = 0.25
+"""Share of the budget in which the last two take turns: neighbours make single slices differ more than the two do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -148,7 +151,7 @@ class Tuner:
         """
         started = time.monotonic()
         with ThreadPoolExecutor(max(self._cores, RUNS_ON_DEVICE), thread_name_prefix="aihub-tuner") as pool:
-            race = _Race(self._backends, self._cores, model, started + budget_s, pool, progress)
+            race = _Race(self._backends, self._cores, model, budget_s, pool, progress)
             try:
                 chosen = race.run(1 if pictures else 0, batches)
             finally:
@@ -168,13 +171,14 @@ class _Race:
         backends: Mapping[str, Backend],
         cores: int,
         model: bytes,
-        until: float,
+        budget_s: float,
         pool: ThreadPoolExecutor,
         progress: TuneProgress | None,
     ) -> None:
         self.trials: dict[RunSettings, Trial] = {}
+        self._budget_s = budget_s
         self._backends, self._cores, self._model = backends, cores, model
-        self._until, self._pool, self._progress = until, pool, progress
+        self._until, self._pool, self._progress = time.monotonic() + budget_s, pool, progress
         self._sessions: list[Session] = []
 
     def close(self) -> None:
@@ -185,7 +189,7 @@ class _Race:
     def run(self, batch: int, batches: Sequence[int]) -> RunSettings:
         """All three steps; the best settings."""
         reference = self._reference(batch)
-        best = self._fastest([reference, *self._rivals(reference)])
+        best = self._fastest([reference, *self._rivals(reference)], final=True)
         if self._cores > 1 and not self._backends[best.settings.backend].accelerator:
             whole = self._enter(replace(best.settings, threads=self._cores, parallel=1), reference)
             best = self._fastest([best, whole] if whole else [best])
@@ -243,7 +247,7 @@ class _Race:
         if self._progress is not None:
             self._progress(trial)
 
-    def _fastest(self, runners: list[Runner]) -> Runner:
+    def _fastest(self, runners: list[Runner], *, final: bool = False) -> Runner:
         """Race in rounds of growing slices; who is far behind after a round, or in its slower half, drops out."""
         racing, slice_s = list(runners), _SLICE_S
         for turn in range(len(_FAR_BEHIND) if len(runners) > 1 else 1):
@@ -256,9 +260,17 @@ class _Race:
             slice_s *= 2
             if len(racing) == 1 or time.monotonic() + slice_s * len(racing) > self._until:
                 break
+        if final:
+            self._final(racing[:2], slice_s)
         for runner in runners:
             self._note(Trial(runner.settings, runner.items_per_s, runner.latency_ms, runner.deviation))
         return _winner(runners)
+
+    def _final(self, runners: list[Runner], slice_s: float) -> None:
+        until = min(time.monotonic() + _FINAL_SHARE * self._budget_s, self._until)
+        while len(runners) == 2 and time.monotonic() + 2 * slice_s < until:
+            for runner in runners:
+                runner.measure(self._pool, slice_s)
 
     def _batched(self, best: Runner, reference: Runner, batches: Sequence[int]) -> Runner:
         """Larger batches while they are clearly faster."""

@@ -31,15 +31,16 @@ class PacedSession(Session):
     attached = "paced"
     asleep = False
 
-    def __init__(self, seconds: float, error: float, batch: int) -> None:
+    def __init__(self, seconds: float, error: float, batch: int, lull: int = 0) -> None:
         first = 1 if batch == 1 else None
         self.inputs = (Port("x", np.dtype(np.float32), (first, 4)),)
         self.outputs = (Port("y", np.dtype(np.float32), (first, 4)),)
-        self.seconds, self.error = seconds, error
+        self.seconds, self.error, self.lull = seconds, error, lull
         self.closed = False
 
     def run(self, feeds: Feeds) -> dict[str, Tensor]:
-        PACE.now += self.seconds
+        self.lull -= 1
+        PACE.now += self.seconds * (1.5 if self.lull >= 0 else 1)
         if self.asleep:
             time.sleep(self.seconds)
         return {"y": np.multiply(feeds["x"], np.float32(2 + 2 * self.error), dtype=np.float32)}
@@ -49,7 +50,8 @@ class PacedSession(Session):
 
 
 class PacedBackend(Backend):
-    """Runs take `seconds[precision]`; a batch `growth` times as long for each doubling, one on all cores `wide` times."""
+    """Runs take `seconds[precision]`, the first `lull` of a session half as long again; a batch `growth` times as long for each
+    doubling, one on all cores `wide` times."""
 
     def __init__(
         self,
@@ -58,8 +60,9 @@ class PacedBackend(Backend):
         error: Mapping[str, float] | None = None,
         growth: float = 2.0,
         wide: float = 1.0,
+        lull: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self.lull = name, lull
         self.seconds, self.error, self.growth, self.wide = seconds, error or {}, growth, wide
         self.sessions: list[PacedSession] = []
         self.refuse: set[str] = set()
@@ -72,7 +75,7 @@ class PacedBackend(Backend):
             raise SessionError("refused")
         seconds = self.seconds[settings.precision] * self.growth ** np.log2(max(1, settings.batch))
         seconds *= self.wide if settings.threads > 1 else 1
-        session = PacedSession(seconds, self.error.get(settings.precision, 0.0), settings.batch)
+        session = PacedSession(seconds, self.error.get(settings.precision, 0.0), settings.batch, self.lull)
         self.sessions.append(session)
         return session
 
@@ -129,6 +132,13 @@ def test_the_fastest_that_computes_the_same_wins(rival: PacedBackend, wins: str)
 
 
 @pytest.mark.usefixtures("_paced")
+@pytest.mark.usefixtures("_paced")
+def test_a_neighbour_in_the_first_slices_does_not_decide() -> None:
+    rival = PacedBackend("openvino", {"bf16": 0.002}, lull=400)
+    report = tune(PacedBackend("onnxruntime", {"f32": 0.0025}), rival, budget_s=4.0)
+    assert report.chosen.precision == "bf16"
+
+
 def test_a_backend_that_refuses_is_told_and_left_out() -> None:
     rival = PacedBackend("openvino", {"f32": 0.001, "bf16": 0.001})
     rival.refuse = {"f32", "bf16"}
