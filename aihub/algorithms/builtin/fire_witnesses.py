@@ -1,0 +1,81 @@
+"""Stage `fire-witnesses`: what looks like fire or smoke to a network, and what moves like it, heard together.
+
+The two err on different things: the network on lamps, sunsets and orange vests, which do not flicker; flicker on what sways and
+blinks, which does not look like flames. So where both point at the same place they are believed more than either, and each
+may still speak alone: the network on single pictures and on still smoke, flicker on flames that the network has not learned.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aihub.algorithms.base import Stage, StageError
+from aihub.algorithms.builtin.fire import LABELS, STILL_MOST, FireFlicker, FireFlickerParams
+from aihub.types import AnyResult, Detections, Frame, Predictor
+
+SHARED = 0.3
+"""Part of the smaller of two boxes that must lie in the other for both to mean the same place."""
+
+
+class FireWitnesses(Stage[FireFlickerParams]):
+    """Detections labelled `fire` and `smoke`. Follows `detect` with a model that has these labels."""
+
+    name = "fire-witnesses"
+    stateful = True
+
+    def __init__(self, params: FireFlickerParams, predictor: Predictor) -> None:
+        super().__init__(params, predictor)
+        self._flicker = FireFlicker(params, predictor)
+
+    def process(self, frame: Frame, found: AnyResult | None) -> Detections:
+        """Boxes of both. One that the other confirms has 1 - (1 - a)(1 - b) as its confidence.
+
+        Raises:
+            StageError: what comes before is no detector of fire and smoke.
+        """
+        if not isinstance(found, Detections) or not set(found.labels) >= set(LABELS):
+            raise StageError(f"{self.name} follows a detector with the labels {', '.join(LABELS)}")
+        seen = _relabelled(found.select(LABELS if self.params.smoke else LABELS[:1]))
+        moving = self._flicker.process(frame, None)
+        moving = moving[
+            moving.confidence > STILL_MOST
+        ]  # colour alone adds nothing to a network that sees colours
+        return heard_together(seen, moving)
+
+
+def heard_together(seen: Detections, moving: Detections) -> Detections:
+    """Join two witnesses with the labels of this stage, surest first.
+
+    Args:
+        seen: by a network. Kept, and believed more where `moving` confirms it.
+        moving: kept where the network saw nothing.
+    """
+    same = _overlap(seen.xyxy, moving.xyxy) >= SHARED
+    same &= seen.class_id[:, None] == moving.class_id[None]
+    support = np.where(same, moving.confidence[None], 0.0).max(axis=1, initial=0.0)
+    raised = 1 - (1 - seen.confidence) * (1 - support)
+    alone = ~same.any(axis=0)
+    confidence = np.concatenate((raised, moving.confidence[alone])).astype(np.float32)
+    joined = Detections(
+        np.concatenate((seen.xyxy, moving.xyxy[alone])),
+        confidence,
+        np.concatenate((seen.class_id, moving.class_id[alone])),
+        LABELS,
+    )
+    return joined[np.argsort(-confidence, kind="stable")]
+
+
+def _relabelled(found: Detections) -> Detections:
+    if found.labels == LABELS:
+        return found
+    places = np.array([LABELS.index(name) for name in found.names()], np.int32)
+    return Detections(found.xyxy, found.confidence, places, LABELS)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, m): share of the smaller box that both cover."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (high - low).clip(min=0).prod(axis=2)
+    areas = (a[:, 2:] - a[:, :2]).prod(axis=1)[:, None], (b[:, 2:] - b[:, :2]).prod(axis=1)[None]
+    return np.asarray(shared / np.maximum(np.minimum(*areas), 1e-6))

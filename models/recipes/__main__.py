@@ -1,0 +1,118 @@
+"""Make one of the project's own models again, from its data to a file that can be served.
+
+python -m models.recipes fire-smoke --data DIR --donor yolox_nano_coco.onnx --out build/fire-smoke [--minutes 70] [--epochs 36]
+
+Written to `--out`: the ONNX file, `curve.jsonl` (the training curve) and `made.json` (plan, seed, versions, digests of data
+and donor). How good it is, says `aihub models evaluate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import importlib
+import json
+import platform
+import sys
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.recipes.donor import from_donor
+from models.recipes.export import export
+from models.recipes.recipe import Recipe
+from models.recipes.training import train
+
+NAMES = ("fire-smoke",)
+USED = ("torch", "torchvision", "onnx", "onnx2torch", "pycocotools", "numpy", "opencv-python-headless")
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if name not in NAMES:
+        raise KeyError(name)
+    found: Recipe = importlib.import_module(f"models.recipes.{name.replace('-', '_')}").RECIPE
+    return found
+
+
+def make(recipe: Recipe, data: Path, donor: Path, out: Path) -> dict[str, Any]:
+    """Train and export; what `made.json` says.
+
+    Args:
+        recipe: what to make.
+        data: folder of the data sets.
+        donor: YOLOX-nano's ONNX file.
+        out: folder for what is made.
+
+    Raises:
+        FileNotFoundError: a data set or the donor is not there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    learned, checked = recipe.learned_from(data), recipe.checked_on(data)
+    torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
+    net = from_donor(donor, len(recipe.labels))
+    net = train(net, learned.pictures, checked.pictures, recipe.plan, out / "curve.jsonl")
+    path = out / f"{recipe.name}.onnx"
+    export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
+    made = {
+        "recipe": recipe.name,
+        "labels": list(recipe.labels),
+        "plan": dataclasses.asdict(recipe.plan),
+        "pictures": {"train": len(learned.pictures), "val": len(checked.pictures)},
+        "data": {**learned.digests, **checked.digests},
+        "donor": _digest(donor),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in USED},
+        "threads": torch.get_num_threads(),
+        "seconds": round(time.monotonic() - begun),
+        "bytes": path.stat().st_size,
+        "sha256": _digest(path),
+    }
+    (out / "made.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    """Parse, make, say what was made."""
+    warnings.filterwarnings(
+        "ignore", "Using a non-tuple sequence", UserWarning
+    )  # onnx2torch's way with slices
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
+    parser.add_argument("--donor", type=Path, required=True, help="YOLOX-nano as ONNX")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="instead of the recipe's; 0 for no limit")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    asked = parser.parse_args()
+    recipe = recipe_of(asked.name)
+    chosen = {
+        name: getattr(asked, name) for name in ("minutes", "epochs") if getattr(asked, name) is not None
+    }
+    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **chosen))
+    try:
+        made = make(recipe, asked.data, asked.donor, asked.out)
+    except FileNotFoundError as error:
+        sys.exit(
+            f"{error.filename} is not there: --data wants the folder of the labelled sets, --donor a file"
+        )
+    sys.stdout.write(json.dumps(made, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

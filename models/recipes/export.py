@@ -1,0 +1,50 @@
+"""From weights to a file that anybody can serve: uint8 pictures in, pixels and probabilities out, everything between in the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.recipes.donor import SIZE, Detector
+
+INPUT, OUTPUT = "images", "found"
+OPSET = 17
+
+
+class Served(nn.Module):
+    """A detector as it is served."""
+
+    def __init__(self, net: Detector) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 416, 416, 3) uint8 BGR -> (n, 4 + classes, 3549): x, y of the middle, width, height in pixels; probabilities."""
+        raw = self.net(images.permute(0, 3, 1, 2).float())
+        middle = (raw[..., :2] + self.net.cells) * self.net.strides
+        size = torch.exp(raw[..., 2:4]) * self.net.strides
+        scores = raw[..., 5:].sigmoid() * raw[..., 4:5].sigmoid()
+        return torch.cat((middle, size, scores), -1).transpose(1, 2)
+
+
+def export(net: Detector, path: Path, notes: dict[str, str]) -> None:
+    """Write an ONNX file.
+
+    Args:
+        net: trained.
+        path: of the file.
+        notes: free texts that go into it, such as its licence.
+    """
+    served = Served(net.cpu().float().to(memory_format=torch.contiguous_format)).eval()
+    example = torch.zeros((2, SIZE, SIZE, 3), dtype=torch.uint8)
+    torch.onnx.export(
+        served, (example,), str(path), dynamo=False, opset_version=OPSET,
+        input_names=[INPUT], output_names=[OUTPUT], dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
+    )  # fmt: skip
+    made = onnx.load(str(path))
+    onnx.helper.set_model_props(made, notes)
+    onnx.checker.check_model(made, full_check=True)
+    onnx.save(made, str(path))

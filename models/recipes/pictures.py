@@ -1,0 +1,176 @@
+"""Labelled pictures: read from COCO JSON, and shaken up for training so that what is learned is the thing and not its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.recipes.donor import SIZE
+
+F32 = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+PAD = 114
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file and what is on it.
+
+    Attributes:
+        path: JPEG or PNG.
+        boxes: (m, 4) corners in its own pixels.
+        kinds: (m,) indices into the recipe's labels.
+        source: where the data set has it from.
+    """
+
+    path: Path
+    boxes: F32
+    kinds: npt.NDArray[np.int64]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Pictures of one part of a data set, and the digest of the file that lists them."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(folder: Path, split: str, labels: Sequence[str], *, empty: bool = False) -> Split:
+    """One part of a data set.
+
+    Args:
+        folder: of the set, with `{split}.json`, whose file names start from there.
+        split: `train`, `val` or `test`.
+        labels: what is wanted, in order; boxes of anything else are left out.
+        empty: take every picture as one without any of the labels. For sets about something else.
+
+    Raises:
+        FileNotFoundError: no such part.
+    """
+    path = folder / f"{split}.json"
+    data = path.read_bytes()
+    body = json.loads(data)
+    names = {kind["id"]: kind["name"] for kind in body["categories"]}
+    boxes: dict[int, list[tuple[list[float], int]]] = {}
+    for mark in body["annotations"]:
+        name = names[mark["category_id"]]
+        if name in labels and not empty:
+            x, y, w, h = mark["bbox"]
+            boxes.setdefault(mark["image_id"], []).append(([x, y, x + w, y + h], labels.index(name)))
+    found = []
+    for image in body["images"]:
+        mine = boxes.get(image["id"], [])
+        corners = np.array([box for box, _ in mine], np.float32).reshape(-1, 4)
+        kinds = np.array([kind for _, kind in mine], np.int64)
+        found.append(Picture(folder / image["file_name"], corners, kinds, str(image.get("source", ""))))
+    return Split(found, {f"{folder.name}/{path.name}": hashlib.sha256(data).hexdigest()})
+
+
+def load(picture: Picture) -> Pixels:
+    """Its pixels, BGR.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    pixels = cv2.imread(str(picture.path))
+    if pixels is None:
+        raise ValueError(f"{picture.path} cannot be read as a picture")
+    return pixels  # type: ignore[return-value]
+
+
+def letterbox(pixels: Pixels, boxes: F32) -> tuple[Pixels, F32]:
+    """At the upper left of a 416 px square, as the engine does it."""
+    scale = SIZE / max(pixels.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    made = np.full((SIZE, SIZE, 3), PAD, np.uint8)
+    made[:height, :width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return made, boxes * np.float32(scale)
+
+
+class Shaker:
+    """Makes training pictures of labelled ones: four on one canvas, moved, scaled, mirrored, recoloured. Seeded.
+
+    Args:
+        pictures: to draw from.
+        seed: equal seeds give equal pictures.
+        mosaic: how often four are put together; 0 to 1.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], seed: int, mosaic: float = 0.6) -> None:
+        self._pictures, self._random, self.mosaic = pictures, np.random.default_rng(seed), mosaic
+
+    def make(self, index: int) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
+        """Picture `index`, shaken: (416, 416, 3) uint8 BGR, corners in it, classes."""
+        if self._random.random() < self.mosaic:
+            others = self._random.integers(0, len(self._pictures), 3).tolist()
+            pixels, boxes, kinds = self._four([index, *others])
+        else:
+            picture = self._pictures[index]
+            pixels, boxes, kinds = load(picture), picture.boxes, picture.kinds
+        pixels, boxes, kinds = self._move(pixels, boxes, kinds)
+        if self._random.random() < 0.5:
+            pixels = np.ascontiguousarray(pixels[:, ::-1])
+            boxes = np.stack((SIZE - boxes[:, 2], boxes[:, 1], SIZE - boxes[:, 0], boxes[:, 3]), 1)
+        return self._recolour(pixels), boxes.astype(np.float32), kinds
+
+    def _four(self, indices: Sequence[int]) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
+        side = 2 * SIZE
+        canvas = np.full((side, side, 3), PAD, np.uint8)
+        middle = self._random.integers(SIZE // 2, side - SIZE // 2, 2)
+        boxes, kinds = [], []
+        for place, index in enumerate(indices):
+            picture = self._pictures[index]
+            pixels = load(picture)
+            scale = SIZE / max(pixels.shape[:2]) * self._random.uniform(0.8, 1.3)
+            pixels = cv2.resize(pixels, None, fx=scale, fy=scale)  # type: ignore[assignment]
+            height, width = pixels.shape[:2]
+            x = int(middle[0]) - (width if place % 2 == 0 else 0)
+            y = int(middle[1]) - (height if place < 2 else 0)
+            left, top = max(0, x), max(0, y)
+            right, bottom = min(side, x + width), min(side, y + height)
+            if right > left and bottom > top:
+                canvas[top:bottom, left:right] = pixels[top - y : bottom - y, left - x : right - x]
+            boxes.append(picture.boxes * scale + np.array([x, y, x, y], np.float32))
+            kinds.append(picture.kinds)
+        return canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(kinds)
+
+    def _move(
+        self, pixels: Pixels, boxes: F32, kinds: npt.NDArray[np.int64]
+    ) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
+        height, width = pixels.shape[:2]
+        base = SIZE / max(height, width)
+        scale = base * self._random.uniform(0.7, 1.6 if max(height, width) > SIZE * 1.5 else 1.3)
+        stretch = self._random.uniform(0.85, 1.18)
+        sx, sy = scale * stretch, scale / stretch
+        spare = np.array([SIZE - width * sx, SIZE - height * sy])
+        shift = spare * self._random.uniform(0, 1, 2)
+        matrix = np.array([[sx, 0, shift[0]], [0, sy, shift[1]]], np.float32)
+        made = cv2.warpAffine(pixels, matrix, (SIZE, SIZE), borderValue=(PAD, PAD, PAD))
+        moved = boxes * np.array([sx, sy, sx, sy], np.float32) + np.tile(shift, 2).astype(np.float32)
+        clipped = moved.clip(0, SIZE)
+        area = (moved[:, 2:] - moved[:, :2]).prod(1)
+        seen = (clipped[:, 2:] - clipped[:, :2]).prod(1)
+        kept = (seen > 0.25 * area) & ((clipped[:, 2:] - clipped[:, :2]).min(1, initial=SIZE) > 3)
+        return made, clipped[kept], kinds[kept]  # type: ignore[return-value]
+
+    def _recolour(self, pixels: Pixels) -> Pixels:
+        hue, saturation, value = self._random.uniform(-1, 1, 3) * (6, 0.45, 0.4)
+        planes = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV).astype(np.int16)
+        planes[..., 0] = (planes[..., 0] + round(hue)) % 180
+        planes[..., 1] = np.clip(planes[..., 1] * (1 + saturation), 0, 255)
+        planes[..., 2] = np.clip(planes[..., 2] * (1 + value), 0, 255)
+        made = cv2.cvtColor(planes.astype(np.uint8), cv2.COLOR_HSV2BGR)
+        if self._random.random() < 0.1:
+            made = cv2.cvtColor(
+                cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR
+            )  # cameras at night
+        return made  # type: ignore[return-value]

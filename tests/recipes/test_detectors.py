@@ -1,0 +1,196 @@
+"""The recipe of detectors: two steps on eight pictures drawn here, and what comes out is served by the engine as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra `recipes` is not installed: make test-recipes")
+pytest.importorskip("onnx2torch", reason="the extra `recipes` is not installed: make test-recipes")
+
+from aihub.engine.engine import Engine  # noqa: E402
+from aihub.engine.store import ModelStore  # noqa: E402
+from aihub.types import Frame, ModelCard  # noqa: E402
+from models.recipes import __main__ as recipes  # noqa: E402
+from models.recipes.assignment import assign, loss_of  # noqa: E402
+from models.recipes.donor import SIZE, Detector, from_donor, grid  # noqa: E402
+from models.recipes.export import export  # noqa: E402
+from models.recipes.pictures import Shaker, letterbox, read  # noqa: E402
+from models.recipes.recipe import Recipe  # noqa: E402
+from models.recipes.score import average_precision  # noqa: E402
+from models.recipes.training import Plan, found_on  # noqa: E402
+
+# onnx2torch's way with slices, the exporter that its modules want, and sizes that are fixed on purpose.
+pytestmark = [
+    pytest.mark.weights,
+    pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
+
+LABELS = ("square", "disc")
+PLAN = Plan(epochs=1, batch=4, every=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn set: squares and discs on grey, eight pictures to learn from, four to check on, and two without either."""
+    root = tmp_path_factory.mktemp("sets")
+    random = np.random.default_rng(0)
+    for name, split, count in (("drawn", "train", 8), ("drawn", "val", 4), ("other", "train", 2)):
+        folder = root / name
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        images: list[dict[str, object]] = []
+        marks: list[dict[str, object]] = []
+        for at in range(count):
+            pixels = np.full((300, 400, 3), 90, np.uint8)
+            for kind in (0, 1):
+                x, y = (int(value) for value in random.integers(0, 180, 2))
+                x += 200 * kind
+                colour = (0, 0, 255) if kind else (255, 0, 0)
+                if kind:
+                    cv2.circle(pixels, (x + 40, y + 40), 40, colour, -1)
+                else:
+                    cv2.rectangle(pixels, (x, y), (x + 80, y + 80), colour, -1)
+                marks.append({"id": len(marks), "image_id": at, "category_id": kind, "bbox": [x, y, 80, 80]})
+            file = f"images/{split}{at}.png"
+            cv2.imwrite(str(folder / file), pixels)
+            images.append({"id": at, "file_name": file, "width": 400, "height": 300})
+        kinds = [{"id": kind, "name": label} for kind, label in enumerate(LABELS)]
+        body = {"images": images, "annotations": marks, "categories": kinds}
+        (folder / f"{split}.json").write_text(json.dumps(body))
+    return root
+
+
+@pytest.fixture(scope="module")
+def donor(mirror: Path) -> Path:
+    return mirror / "models/detect/yolox_nano_coco.onnx"
+
+
+@pytest.fixture(scope="module")
+def net(donor: Path) -> Detector:
+    return from_donor(donor, 2)
+
+
+def test_two_steps_on_eight_pictures_make_a_model_that_the_engine_serves(
+    data: Path, donor: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe("shapes", LABELS, ("drawn",), plan=PLAN)
+    made = recipes.make(recipe, data, donor, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    assert rows[0]["plan"]["seed"] == PLAN.seed
+    assert rows[1]["loss"] > 0
+    assert set(rows[1]) >= {"map50", "map"}
+    assert set(made["data"]) == {"drawn/train.json", "drawn/val.json"}
+    card = ModelCard.model_validate({
+        "name": "shapes", "task": "object-detection", "summary": "Drawn.", "labels": LABELS, "decoder": "yolov8",
+        "input": {"name": "images", "size": [SIZE, SIZE], "layout": "nhwc"},
+        "artifact": {"uri": "file:shapes.onnx", "sha256": made["sha256"], "bytes": made["bytes"], "license": "Apache-2.0"},
+    })  # fmt: skip
+    pixels = cv2.imread(str(data / "drawn/images/val0.png"))
+    with Engine(ModelStore([(card, tmp_path)], cache=tmp_path / "cache"), threads=2) as engine:
+        found = engine.detect("shapes", Frame(pixels), confidence=1e-6).result(timeout=60)  # type: ignore[arg-type]
+    assert len(found.xyxy)
+    assert found.labels == LABELS
+
+
+def test_what_the_engine_finds_is_what_training_saw(net: Detector, data: Path, tmp_path: Path) -> None:
+    picture = read(data / "drawn", "val", LABELS).pictures[0]
+    net.eval()
+    boxes, scores, _ = found_on(net, picture, floor=1e-4)
+    path = tmp_path / "net.onnx"
+    export(net, path, {})
+    card = ModelCard.model_validate({
+        "name": "net", "task": "object-detection", "summary": "Untrained heads.", "labels": LABELS, "decoder": "yolov8", "iou": 0.5,
+        "input": {"name": "images", "size": [SIZE, SIZE], "layout": "nhwc"},
+        "artifact": {"uri": "file:net.onnx", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                     "bytes": path.stat().st_size, "license": "Apache-2.0"},
+    })  # fmt: skip
+    frame = Frame(cv2.imread(str(picture.path)))  # type: ignore[arg-type]
+    with Engine(ModelStore([(card, tmp_path)], cache=tmp_path / "cache"), threads=1) as engine:
+        found = engine.detect("net", frame, confidence=1e-4).result(timeout=60)
+    best = int(found.confidence.argmax())
+    assert found.confidence[best] == pytest.approx(scores[0], rel=0.02)
+    assert found.xyxy[best] == pytest.approx(boxes[0].clip(0, [400, 300, 400, 300]), abs=2.0)
+
+
+def test_the_donor_is_kept_but_for_its_classes(net: Detector, donor: Path) -> None:
+    pixels = (np.random.default_rng(0).random((1, 3, SIZE, SIZE)) * 255).astype(np.float32)
+    raw = net(torch.from_numpy(pixels)).detach()
+    assert raw.shape == (1, len(grid()[0]), 7)
+    (theirs,) = onnxruntime.InferenceSession(str(donor)).run(None, {"images": pixels})
+    assert raw[..., :4].numpy() == pytest.approx(theirs[..., :4], abs=1e-3)
+    assert raw[..., 4].sigmoid().numpy() == pytest.approx(theirs[..., 4], abs=1e-4)
+    assert float(raw[..., 5:].sigmoid().max()) < 0.1  # fresh classes begin by finding nothing
+
+
+def test_each_box_is_answered_for_and_no_cell_answers_twice(net: Detector) -> None:
+    raw = net(torch.zeros(1, 3, SIZE, SIZE)).detach()
+    wanted = torch.tensor([[10.0, 10, 60, 60], [15, 15, 70, 70], [200, 200, 400, 400]])
+    kinds = torch.tensor([0, 1, 1])
+    cells, which, overlap = assign(net, raw[0], net.corners(raw)[0], wanted, kinds)
+    assert set(which.tolist()) == {0, 1, 2}
+    assert len(set(cells.tolist())) == len(cells)
+    assert bool(((overlap >= 0) & (overlap <= 1)).all())
+
+
+def test_a_picture_without_anything_teaches_that_nothing_is_there(net: Detector) -> None:
+    raw = net(torch.zeros(1, 3, SIZE, SIZE))
+    loss, parts = loss_of(net, raw, [(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))])
+    assert float(loss.detach()) > 0
+    assert (parts["boxes"], parts["kinds"]) == (0.0, 0.0)
+
+
+def test_shaken_boxes_stay_on_their_things(data: Path) -> None:
+    """Discs are red, squares blue: the middle of each box shows its colour, wherever it was moved to."""
+    shaker = Shaker(read(data / "drawn", "train", LABELS).pictures, seed=3)
+    seen = 0
+    for at in range(8):
+        pixels, boxes, kinds = shaker.make(at)
+        assert pixels.shape == (SIZE, SIZE, 3)
+        for (x1, y1, x2, y2), kind in zip(boxes, kinds, strict=True):
+            assert 0 <= x1 < x2 <= SIZE
+            assert 0 <= y1 < y2 <= SIZE
+            whole = min(x1, y1, SIZE - x2, SIZE - y2) > 1
+            blue, _, red = (int(value) for value in pixels[int(y1 + y2) // 2, int(x1 + x2) // 2])
+            if (
+                whole and abs(blue - red) > 20
+            ):  # neither cut off nor turned grey, and not under another picture
+                seen += 1
+                assert (red > blue) == bool(kind)
+    assert seen > 8
+
+
+def test_the_same_seed_shakes_the_same(data: Path) -> None:
+    pictures = read(data / "drawn", "train", LABELS).pictures
+    first, again = (Shaker(pictures, seed=5).make(0) for _ in range(2))
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+
+
+def test_other_sets_teach_what_it_is_not(data: Path) -> None:
+    recipe = Recipe("shapes", LABELS, ("drawn",), negatives={"other": 1})
+    learned = recipe.learned_from(data)
+    assert [len(picture.boxes) for picture in learned.pictures] == [2] * 8 + [0]
+
+
+def test_letterboxes_as_the_engine_does() -> None:
+    pixels, boxes = letterbox(np.full((208, 416, 3), 255, np.uint8), np.array([[0, 0, 416, 208]], np.float32))
+    assert pixels[207, 0, 0] == 255
+    assert pixels[208, 0, 0] == 114
+    assert boxes.tolist() == [[0, 0, 416, 208]]
+
+
+def test_precision_of_what_is_known(data: Path) -> None:
+    """Everything found is 1; with one of two classes missed it is half."""
+    pictures = read(data / "drawn", "val", LABELS).pictures
+    whole = [(one.boxes, np.ones(len(one.boxes)), one.kinds) for one in pictures]
+    half = [(boxes[:1], scores[:1], kinds[:1]) for boxes, scores, kinds in whole]
+    assert average_precision(whole, pictures, 2)["map50"] == pytest.approx(1.0)
+    assert average_precision(half, pictures, 2)["map50"] == pytest.approx(0.5)
