@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := serve,cpu,vision,speech,postgres
+EXTRAS := serve,cpu,vision,speech,postgres,evaluate
 # OpenVINO speeds models up where it installs; the hub runs without it.
 OPTIONAL := openvino
 
@@ -16,7 +16,7 @@ export AIHUB_TRAINING_DATA ?= $(abspath $(ASSETS)/training)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz docs clean format
+.PHONY: help setup demo test check bench fuzz recipe recipetest docs clean format
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,15 +40,15 @@ test: setup ## Run all tests (those that need what is not here say so and skip)
 	$(BIN)/python -m pytest
 
 check: setup ## Lint, types, architecture, sizes
-	$(BIN)/ruff format --check aihub tests tools benchmarks
-	$(BIN)/ruff check aihub tests tools benchmarks
+	$(BIN)/ruff format --check aihub tests tools benchmarks models
+	$(BIN)/ruff check aihub tests tools benchmarks models
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python tools/check_sizes.py aihub tools benchmarks
+	$(BIN)/python tools/check_sizes.py aihub tools benchmarks models
 
 format: setup ## Format and fix what can be fixed
-	$(BIN)/ruff format aihub tests tools benchmarks
-	$(BIN)/ruff check --fix aihub tests tools benchmarks
+	$(BIN)/ruff format aihub tests tools benchmarks models
+	$(BIN)/ruff check --fix aihub tests tools benchmarks models
 
 bench: setup ## Measure, and write docs/performance.md
 	$(BIN)/python -m benchmarks.run --out docs/performance.md
@@ -58,5 +58,20 @@ fuzz: setup ## Look for inputs that break a decoder: SECONDS (600) for each, or 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	@set -e; for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz)); do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
+# Training wants torch (several GB): an environment of its own, which serving never sees.
+RECIPES := .venv-recipes
+$(RECIPES)/.ready: pyproject.toml
+	@test -x $(RECIPES)/bin/python || $(PYTHON) -m venv $(RECIPES)
+	@echo "installing torch into $(RECIPES) (some minutes the first time) ..."
+	@set -o pipefail; $(RECIPES)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,recipes]' pytest pytest-timeout pytest-asyncio hypothesis 2>&1 | { grep -v '^WARNING: Location' || true; }
+	@touch $@
+
+NAME ?= fire-smoke
+recipe: $(RECIPES)/.ready ## Make one of our own models again from its data: NAME=fire-smoke (takes an hour)
+	$(RECIPES)/bin/python -m models.recipes $(NAME) --data $(AIHUB_TRAINING_DATA) --donor $(AIHUB_MODEL_MIRROR)/models/detect/yolox_nano_coco.onnx --out build/$(NAME)
+
+recipetest: $(RECIPES)/.ready ## Test the recipes: two steps on eight pictures
+	$(RECIPES)/bin/python -m pytest -p no:cacheprovider tests/recipes
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) $(RECIPES) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     audit_days: float = Field(
         365.0, ge=0, le=36500, description="Notes of the audit older than this go; 0 keeps them for ever."
     )
+    feedback_pictures: bool = Field(
+        False,
+        description="Whether feedback keeps a copy of its event's picture; never of algorithms about faces.",
+    )
+    feedback_days: float = Field(
+        365.0, gt=0, le=36500, description="Feedback given longer ago goes, with its picture."
+    )
     max_image_bytes: int = Field(20 * 1024 * 1024, gt=0, description="Largest picture accepted, bytes.")
     max_image_pixels: int = Field(
         50_000_000, gt=0, description="Largest picture accepted, pixels; checked before decoding."

@@ -108,14 +108,14 @@ class _Canvas:
 
     def tag(self, text: str, x: int, y: int, color: Color) -> None:
         """Text on a plate whose lower left corner is at x, y; moved inside the picture."""
-        width, height = _text_size(text, self.letter)
+        width, height = text_size(text, self.letter)
         pad = max(2, self.letter // 5)
         left = min(max(x, 0), max(self.width - width - 2 * pad, 0))
         bottom = min(max(y, height + 2 * pad), self.height - 1)
         cv2.rectangle(
             self.image, (left, bottom - height - 2 * pad), (left + width + 2 * pad, bottom), color, cv2.FILLED
         )
-        _put_text(self.image, text, (left + pad, bottom - pad), self.letter, _ink(color))
+        put_text(self.image, text, (left + pad, bottom - pad), self.letter, _ink(color))
 
     def _pixels(self, points: Points) -> npt.NDArray[np.int32]:
         size = np.array([self.width - 1, self.height - 1], np.float64)
@@ -176,7 +176,7 @@ def _ink(plate: Color) -> Color:
     return BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else WHITE
 
 
-def _text_size(text: str, letter: int) -> tuple[int, int]:
+def text_size(text: str, letter: int) -> tuple[int, int]:
     """Width and height of a line of text, pixels."""
     if hasattr(cv2, "FontFace"):
         x, _, width, height = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("uni"), letter)
@@ -185,7 +185,8 @@ def _text_size(text: str, letter: int) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _put_text(image: Image, text: str, place: tuple[int, int], letter: int, ink: Color) -> None:
+def put_text(image: Image, text: str, place: tuple[int, int], letter: int, ink: Color) -> None:
+    """A line of text written onto the picture itself; `place` is its lower left corner, `letter` its height, pixels."""
     if hasattr(cv2, "FontFace"):  # OpenCV 5 brings a font that has Chinese
         cv2.putText(image, text, place, ink, cv2.FontFace("uni"), letter)
     else:

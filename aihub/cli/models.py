@@ -1,4 +1,4 @@
-"""`aihub models`: the weights, where they come from, and how fast they run here."""
+"""`aihub models`: the weights, where they come from, how fast they run here, and how good they are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from aihub.cli.evaluate import compare_models, evaluate_model
 from aihub.cli.local import hush_retries, output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, console, print_json, print_table, say
 from aihub.engine import machine
@@ -23,7 +24,11 @@ from aihub.errors import AihubError, ConfigError, InputError
 from aihub.serve.runtime import Runtime
 from aihub.types import ModelCard
 
-app = typer.Typer(help="Weights: list, bring, verify, tune.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Weights: list, bring, verify, tune, evaluate, compare.", no_args_is_help=True, add_completion=False
+)
+app.command("evaluate")(evaluate_model)
+app.command("compare")(compare_models)
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="MODEL", help="Names or roles of models; or --all.")

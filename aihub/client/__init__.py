@@ -33,6 +33,7 @@ from aihub.types.answers import (
     Stream,
     StreamResult,
 )
+from aihub.types.feedback import Feedback, KeptPicture, LabelledBox, Verdict
 from aihub.types.jobs import JobInfo, JobOutput, JobState, JobStep
 from aihub.types.transcripts import SpeechModel, Transcription
 
@@ -45,6 +46,7 @@ __all__ = [
     "AuditNote",
     "Check",
     "ErrorCode",
+    "Feedback",
     "Health",
     "Heard",
     "HubUnreachableError",
@@ -53,7 +55,9 @@ __all__ = [
     "JobOutput",
     "JobState",
     "JobStep",
+    "KeptPicture",
     "Key",
+    "LabelledBox",
     "LiveEvent",
     "LiveHeard",
     "ManyAnswer",
@@ -69,4 +73,5 @@ __all__ = [
     "Transcription",
     "UsageRow",
     "UsageTotal",
+    "Verdict",
 ]  # fmt: skip

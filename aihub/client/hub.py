@@ -10,6 +10,7 @@ from aihub.client.algorithms import AlgorithmCalls
 from aihub.client.audio import SPEECH_TO_TEXT, AudioCalls
 from aihub.client.connection import AwaitedConnection, BlockingConnection
 from aihub.client.events import EventCalls, SinkCalls
+from aihub.client.feedback import FeedbackCalls
 from aihub.client.jobs import JobCalls
 from aihub.client.live_sound import Chunk, LiveHeard
 from aihub.client.status import StatusCalls
@@ -22,6 +23,7 @@ class HubCalls(
     AudioCalls,
     StreamCalls,
     EventCalls,
+    FeedbackCalls,
     SinkCalls,
     JobCalls,
     TenantCalls,

@@ -82,7 +82,7 @@ class ArtifactFolder:
         if not done:
             raise StorageError(f"the picture of event {event.id} cannot be encoded")
         try:
-            _write(self._root / name, data.tobytes())
+            write_whole(self._root / name, data.tobytes())
         except OSError as error:
             raise StorageError(f"the picture of event {event.id} cannot be written: {error}") from error
         self._sweep_sometimes()
@@ -167,8 +167,12 @@ def _drawn(picture: Image, observations: Sequence[Observation]) -> Image:
     return canvas
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and on the disk before the event that names it is."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a private file: whole or not at all, and on the disk before the row that names it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

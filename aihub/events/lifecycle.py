@@ -310,7 +310,10 @@ def _tell(life: _Life, now: float) -> Event:
     """An update of an open event; of a closed one it is the reopening."""
     event, best, last = life.event, life.best, life.last
     assert event is not None  # noqa: S101 - only called for lives that have been told of
-    changes: dict[str, Any] = {"state": EventState.UPDATED, "updated_at": now, "ended_at": None}
+    # Without the picture of an earlier step, which an event that was restored still has: the box would not fit it.
+    changes: dict[str, Any] = {
+        "state": EventState.UPDATED, "updated_at": now, "ended_at": None, "snapshot": None,
+    }  # fmt: skip
     if best is not None and last is not None:
         changes |= {"box": last.box, "data": dict(last.data)}
         if best.confidence > event.confidence:

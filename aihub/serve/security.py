@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 SCOPES = {
     "infer": "send pictures to algorithms",
     "streams": "add, change, remove and see streams",
-    "events": "read events and their evidence, change their state, manage sinks",
+    "events": "read events and their evidence, change their state, give feedback, manage sinks",
     "faces": "enrol, find and remove faces",
     "metrics": "read /metrics, which tell of all tenants",
     "admin": "everything, for every tenant",

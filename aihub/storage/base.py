@@ -35,6 +35,12 @@ class TenantNotFoundError(NotFoundError):
     kind = "tenant"
 
 
+class FeedbackNotFoundError(NotFoundError):
+    """No feedback of that id, or not yours."""
+
+    kind = "feedback"
+
+
 class Store:
     """Base of the method groups; `Repository` joins them."""
 

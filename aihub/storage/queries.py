@@ -13,6 +13,9 @@ from aihub.storage.records import Page, Transition
 from aihub.storage.tables import events, outbox, transitions
 from aihub.types import Event, EventState, Severity
 
+_STEPS = 100
+"""Steps of an event that are read at a time."""
+
 
 class EventQueries(Store):
     """Methods that read events."""
@@ -119,6 +122,26 @@ class EventQueries(Store):
         )
         with self._database.read() as connection:
             return [Event.model_validate_json(body) for body in connection.execute(query).scalars()]
+
+    def sighting(self, event: Event) -> Event:
+        """The step on whose frame the event's picture was taken: its box fits the picture.
+
+        The row itself may know better by now: a step whose picture could not be kept shows the one before.
+        """
+        found, before = event, None
+        while event.snapshot is not None:
+            query = select(transitions.c.revision, transitions.c.body)
+            query = query.where(transitions.c.event_id == event.id)
+            if before is not None:
+                query = query.where(transitions.c.revision < before)
+            with self._database.read() as connection:
+                rows = connection.execute(query.order_by(transitions.c.revision.desc()).limit(_STEPS)).all()
+            steps = [Event.model_validate_json(row.body) for row in rows]
+            same = [step for step in steps if step.snapshot == event.snapshot]
+            if not same:  # none among so many: those before are of other pictures
+                break
+            found, before = same[-1], rows[-1].revision
+        return found
 
     def transitions_after(
         self,

@@ -7,6 +7,7 @@ from typing import Self
 from aihub.storage.audit import AuditStore
 from aihub.storage.database import BUSY_TIMEOUT_S, Database
 from aihub.storage.events import EventWrites
+from aihub.storage.feedback import FeedbackStore
 from aihub.storage.jobs import JobStore
 from aihub.storage.keys import KeyStore
 from aihub.storage.leases import LeaseStore
@@ -28,12 +29,14 @@ class Repository(
     LeaseStore,
     EventWrites,
     EventQueries,
+    FeedbackStore,
     SinkStore,
     OutboxStore,
     ProcessStore,
     JobStore,
 ):
-    """Keys, tenants with usage and audit, streams with leases, events, sinks with the outbox, processes, jobs.
+    """Keys, tenants with usage and audit, streams with leases, events with feedback, sinks with the outbox,
+    processes, jobs.
 
     Thread-safe; one per process.
 

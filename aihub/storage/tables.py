@@ -195,3 +195,29 @@ audit_pruning = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("older_than", Double, nullable=False),
 )
+
+# key_id: who said it; saying it again about the same event replaces the row, under a new id.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("algorithm_version", Integer, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("boxes", JSON, nullable=False),
+    Column("picture", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("given_by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    UniqueConstraint("event_id", "key_id"),
+    Index(None, "tenant", "id"),
+    Index(None, "algorithm", "id"),
+    Index(None, "at"),
+)

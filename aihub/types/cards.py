@@ -86,6 +86,13 @@ class ModelCard(Card):
     iou: float = Field(0.5, gt=0, le=1, description="Overlap above which the weaker of two boxes goes.")
     intended_use: str = ""
     limits: str = ""
+    recipe: str = Field(
+        "", description="Recipe under `models/recipes` that made it; empty for weights from elsewhere."
+    )
+    figures: dict[str, float] = Field(
+        default_factory=dict,
+        description="What was measured, on data that was not learned from; the name says of what.",
+    )
 
 
 class Param(Card):

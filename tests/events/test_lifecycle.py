@@ -217,6 +217,17 @@ def test_after_a_restart_the_same_event_goes_on() -> None:
     assert (updated.id, updated.revision, updated.state) == (opened.id, 2, UPDATED)
 
 
+def test_after_a_restart_an_update_asks_for_a_picture_of_its_own_frame() -> None:
+    before = EventBook()
+    (opened,) = before.observe(subject(), [seen()], 100.0)
+    book = EventBook()
+    book.restore([opened.model_copy(update={"snapshot": "of-the-first-frame.jpg"})])
+    (updated,) = [
+        event for time in range(116, 132) for event in book.observe(subject(), [seen()], float(time))
+    ]
+    assert updated.snapshot is None
+
+
 def test_after_a_restart_what_is_gone_closes_when_it_was_last_known() -> None:
     before = EventBook()
     (opened,) = before.observe(subject(), [seen()], 100.0)

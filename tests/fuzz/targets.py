@@ -12,6 +12,7 @@ NAMES = (
     "camera_session",
     "forms",
     "grpc_request",
+    "labelled_pictures",
     "model_card",
     "mp4_index",
     "oip_body",

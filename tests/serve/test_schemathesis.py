@@ -158,7 +158,7 @@ def right_scope(operation: Any) -> str:
     for scope, starts in {
         "infer": ("/v1/algorithms", "/v1/infer", "/v1/echo", "/v1/audio", "/v1/jobs", "/v2"),
         "streams": ("/v1/streams",),
-        "events": ("/v1/events", "/v1/sinks"),
+        "events": ("/v1/events", "/v1/feedback", "/v1/sinks"),
     }.items():
         if path.startswith(starts):
             return scope
