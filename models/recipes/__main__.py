@@ -17,6 +17,7 @@ import platform
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def recipe_of(name: str) -> Recipe:
     return found
 
 
-def make(recipe: Recipe, data: Path, donor: Path, out: Path) -> dict[str, Any]:
+def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path] = ()) -> dict[str, Any]:
     """Train and export; what `made.json` says.
 
     Args:
@@ -52,13 +53,14 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path) -> dict[str, Any]:
         data: folder of the data sets.
         donor: YOLOX-nano's ONNX file.
         out: folder for what is made.
+        also: see `Recipe.learned_from`.
 
     Raises:
         FileNotFoundError: a data set or the donor is not there.
     """
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    learned, checked = recipe.learned_from(data), recipe.checked_on(data)
+    learned, checked = recipe.learned_from(data, also), recipe.checked_on(data)
     torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
     net = from_donor(donor, len(recipe.labels))
     net = train(net, learned.pictures, checked.pictures, recipe.plan, out / "curve.jsonl")
@@ -97,6 +99,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
     parser.add_argument("--donor", type=Path, required=True, help="YOLOX-nano as ONNX")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of `aihub datasets export`; repeat",
+    )
     parser.add_argument("--minutes", type=float, help="instead of the recipe's; 0 for no limit")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked = parser.parse_args()
@@ -106,7 +116,7 @@ def main() -> None:
     }
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **chosen))
     try:
-        made = make(recipe, asked.data, asked.donor, asked.out)
+        made = make(recipe, asked.data, asked.donor, asked.out, asked.also)
     except FileNotFoundError as error:
         sys.exit(
             f"{error.filename} is not there: --data wants the folder of the labelled sets, --donor a file"

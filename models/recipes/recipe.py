@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +30,12 @@ class Recipe:
     negatives: Mapping[str, int] = field(default_factory=dict)
     plan: Plan = field(default_factory=Plan)
 
-    def learned_from(self, data: Path) -> Split:
+    def learned_from(self, data: Path, also: Sequence[Path] = ()) -> Split:
         """The training part. Never a `test` part, of any set.
 
         Args:
             data: folder of the data sets.
+            also: folders of further pictures, each with `annotations.json`, as `aihub datasets export` writes them.
 
         Raises:
             FileNotFoundError: a set is not there.
@@ -50,6 +51,10 @@ class Recipe:
             part = read(data / name, "train", self.labels, empty=True)
             chosen = random.permutation(len(part.pictures))[:count]
             pictures += [part.pictures[at] for at in sorted(chosen.tolist())]
+            digests |= part.digests
+        for folder in also:
+            part = read(folder, "annotations", self.labels)
+            pictures += part.pictures
             digests |= part.digests
         return Split(pictures, digests)
 

@@ -89,6 +89,10 @@ def test_labels_are_known_by_name_not_by_place() -> None:
     assert stage().process(FRAME, other).to_json()["detections"][0]["label"] == "smoke"
 
 
+def test_a_detector_that_saw_nothing_at_all_leaves_flicker_alone() -> None:
+    assert len(stage().process(FRAME, Detections.empty())) == 0
+
+
 @pytest.mark.parametrize("before", [None, things(labels=("person",))])
 def test_it_follows_a_detector_of_fire(before: Detections | None) -> None:
     with pytest.raises(StageError, match="fire, smoke"):

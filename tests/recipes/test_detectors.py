@@ -180,6 +180,13 @@ def test_other_sets_teach_what_it_is_not(data: Path) -> None:
     assert [len(picture.boxes) for picture in learned.pictures] == [2] * 8 + [0]
 
 
+def test_what_people_said_about_alarms_is_learned_from_too(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "annotations.json").write_bytes((data / "drawn" / "val.json").read_bytes())
+    learned = Recipe("shapes", LABELS, ("drawn",)).learned_from(data, [tmp_path])
+    assert len(learned.pictures) == 8 + 4
+    assert learned.pictures[-1].path.parent.parent == tmp_path
+
+
 def test_letterboxes_as_the_engine_does() -> None:
     pixels, boxes = letterbox(np.full((208, 416, 3), 255, np.uint8), np.array([[0, 0, 416, 208]], np.float32))
     assert pixels[207, 0, 0] == 255

@@ -33,7 +33,7 @@ class FireWitnesses(Stage[FireFlickerParams]):
         Raises:
             StageError: what comes before is no detector of fire and smoke.
         """
-        if not isinstance(found, Detections) or not set(found.labels) >= set(LABELS):
+        if not isinstance(found, Detections) or (found.labels and not set(found.labels) >= set(LABELS)):
             raise StageError(f"{self.name} follows a detector with the labels {', '.join(LABELS)}")
         seen = _relabelled(found.select(LABELS if self.params.smoke else LABELS[:1]))
         moving = self._flicker.process(frame, None)
