@@ -79,11 +79,11 @@ def main() -> None:
     names = [path.stem.replace("_", "-") for path in clips]
     with cameras(clips) as urls, running_hub() as hub:
         client = AihubClient(hub.url, hub.key)
-        client.add_stream(urls[0], [ALGORITHM], id=names[0], fps=asked.fps)
+        client.add_stream(urls[0], [ALGORITHM], id=names[0], sampling={"fps": asked.fps})
         live = go_live(client, names[:1])
         alarm = first_alarm(client, names[0], LIVE_S)
         for name, url in zip(names[1:], urls[1:], strict=True):
-            client.add_stream(url, [ALGORITHM], id=name, fps=asked.fps)
+            client.add_stream(url, [ALGORITHM], id=name, sampling={"fps": asked.fps})
         go_live(client, names)
         time.sleep(asked.minutes * 60)
         events = {name: list(client.events(stream=name)) for name in names}
