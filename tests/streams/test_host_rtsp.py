@@ -62,7 +62,8 @@ class Watch:
     def count(self, stream_id: str = "gate") -> int:
         return len(self.frames.get(stream_id, []))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 8.0) -> float:
+    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> float:
+        """Wait. Where nothing is promised, patiently: FFmpeg may look at a stream with sound for five seconds before it begins."""
         started = time.monotonic()
         while not condition():
             assert time.monotonic() < started + seconds, f"not in time: {self.host.statuses()}"
