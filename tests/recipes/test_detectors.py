@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra `recipes` is not installed: make test-recipes")
-pytest.importorskip("onnx2torch", reason="the extra `recipes` is not installed: make test-recipes")
+torch = pytest.importorskip("torch", reason="the extra `recipes` is not installed: make recipetest")
+pytest.importorskip("onnx2torch", reason="the extra `recipes` is not installed: make recipetest")
 
 from aihub.engine.engine import Engine  # noqa: E402
 from aihub.engine.store import ModelStore  # noqa: E402
