@@ -11,7 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
-from aihub.cli.feedback import AlgorithmOption, SinceOption, epoch
+from aihub.cli.feedback import SinceOption, epoch
+from aihub.cli.listing import AlgorithmOption
 from aihub.cli.output import JsonFlag, error_console, print_json, print_mapping
 from aihub.client import AihubClient
 from aihub.client.datasets import NO_PICTURE, DatasetFolder, choose

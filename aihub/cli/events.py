@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
+from aihub.cli.listing import AlgorithmOption, LimitOption, clock
 from aihub.cli.output import JsonFlag, print_json, print_table, say
 from aihub.cli.stopping import interrupting
 from aihub.types import Event, EventState, Severity
@@ -16,9 +16,6 @@ from aihub.types import Event, EventState, Severity
 app = typer.Typer(help="Alarms, past and as they happen.", no_args_is_help=True, add_completion=False)
 
 StreamOption = Annotated[str | None, typer.Option("--stream", metavar="ID", help="Only of this stream.")]
-AlgorithmOption = Annotated[
-    str | None, typer.Option("--algorithm", "-a", metavar="ID", help="Only of this algorithm.")
-]
 SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="Only of this severity.")]
 COLOURS = {
     Severity.INFO: "dim",
@@ -46,19 +43,13 @@ def lasted(event: Event) -> str:
     return f"{(event.ended_at or event.updated_at) - event.started_at:.0f} s"
 
 
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
 @app.command("list")
 def list_events(
     stream: StreamOption = None,
     algorithm: AlgorithmOption = None,
     severity: SeverityOption = None,
     state: Annotated[EventState | None, typer.Option(help="Only in this state.")] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100000, metavar="N", help="At most so many, newest first.")
-    ] = 50,
+    limit: LimitOption = 50,
     url: UrlOption = None,
     key: KeyOption = None,
     json: JsonFlag = False,
@@ -74,7 +65,7 @@ def list_events(
     print_table(
         ("ID", "STARTED", "STATE", "SEVERITY", "ALGORITHM", "STREAM", "WHAT", "LASTED"),
         (
-            (e.id, _clock(e.started_at), e.state.value, coloured(e.severity), e.algorithm, e.stream_id, seen(e), lasted(e))
+            (e.id, clock(e.started_at), e.state.value, coloured(e.severity), e.algorithm, e.stream_id, seen(e), lasted(e))
             for e in events
         ),
         free=("WHAT",),
@@ -109,6 +100,6 @@ def tail(
 def _say_step(event: Event) -> None:
     after = "" if event.state is EventState.OPENED else f" after {lasted(event)}"
     say(
-        f"{_clock(event.updated_at)}  ", Text(f"{event.severity.value:<8}", style=COLOURS[event.severity]),
+        f"{clock(event.updated_at)}  ", Text(f"{event.severity.value:<8}", style=COLOURS[event.severity]),
         f"  {event.stream_id:<12}  {event.algorithm:<20}  {event.state.value}{after}: {seen(event)}",
     )  # fmt: skip

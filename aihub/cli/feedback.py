@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
+from aihub.cli.listing import AlgorithmOption, LimitOption, clock
 from aihub.cli.output import JsonFlag, print_ended, print_json, print_mapping, print_table
 from aihub.client.feedback import Place
 from aihub.errors import ParamsError
@@ -35,9 +35,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-AlgorithmOption = Annotated[
-    str | None, typer.Option("--algorithm", "-a", metavar="ID", help="Only of this algorithm.")
-]
 SinceOption = Annotated[
     datetime | None,
     typer.Option(
@@ -99,9 +96,7 @@ def list_feedback(
     algorithm: AlgorithmOption = None,
     verdict: Annotated[Verdict | None, typer.Option(help="Only this verdict.")] = None,
     since: SinceOption = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100000, metavar="N", help="At most so many, newest first.")
-    ] = 50,
+    limit: LimitOption = 50,
     url: UrlOption = None,
     key: KeyOption = None,
     json: JsonFlag = False,
@@ -115,7 +110,7 @@ def list_feedback(
     print_table(
         ("ID", "SAID", "VERDICT", "ALGORITHM", "EVENT", "BOXES", "PICTURE", "BY", "NOTE"),
         (
-            (r.id, _clock(r.at), coloured(r.verdict), r.algorithm, r.event_id, _boxes(r), r.picture.value, r.given_by,
+            (r.id, clock(r.at), coloured(r.verdict), r.algorithm, r.event_id, _boxes(r), r.picture.value, r.given_by,
              r.note)
             for r in rows
         ),
@@ -169,7 +164,3 @@ def coloured(verdict: Verdict) -> Text:
 
 def _boxes(said: Feedback) -> str:
     return "; ".join(f"{box.label} {','.join(f'{side:g}' for side in box.box)}" for box in said.boxes)
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

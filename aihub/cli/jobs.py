@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from aihub.cli.connection import KeyOption, UrlOption, connect
+from aihub.cli.listing import LimitOption, clock
 from aihub.cli.output import JsonFlag, error_console, print_ended, print_json, print_mapping, print_table, say
 from aihub.cli.values import no_strays, params_of, parse_params
 from aihub.client import AihubClient
@@ -132,9 +132,7 @@ def _follow(hub: AihubClient, job: JobInfo, *, quiet: bool) -> JobInfo:
 @app.command("list")
 def list_jobs(
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100000, metavar="N", help="At most so many, newest first.")
-    ] = 50,
+    limit: LimitOption = 50,
     url: UrlOption = None,
     key: KeyOption = None,
     json: JsonFlag = False,
@@ -148,7 +146,7 @@ def list_jobs(
     print_table(
         ("ID", "SUBMITTED", "STATE", "PERCENT", "FRAMES", "FILE", "ALGORITHMS", "ERROR"),
         (
-            (j.id, _clock(j.created_at), coloured(j.state), f"{j.progress.percent:.0f}", _frames(j), j.name,
+            (j.id, clock(j.created_at), coloured(j.state), f"{j.progress.percent:.0f}", _frames(j), j.name,
              ", ".join(task.algorithm for task in j.tasks), j.error)
             for j in jobs
         ),
@@ -252,7 +250,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

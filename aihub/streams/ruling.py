@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from aihub.errors import ConfigError
 from aihub.types import AnyResult, Detections, Frame, Observation
-from aihub.types.geometry import bottom_centre, box_area, points_in_polygon
+from aihub.types.geometry import bottom_centre, points_in_polygon
 
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 Box = tuple[float, float, float, float]
@@ -207,13 +207,3 @@ class Ledger:
         """Forget all rows but the masked."""
         if not kept.all():
             self.table = self.table[kept]
-
-
-def overlap_of_smaller(a: F64, b: F64) -> F64:
-    """`(N, 4)` and `(M, 4)` boxes -> `(N, M)` intersection over the smaller area, in [0, 1]."""
-    sides = np.clip(
-        np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2]), 0, None
-    )
-    smaller = np.minimum(box_area(a)[:, None], box_area(b)[None, :])
-    overlap: F64 = sides[..., 0] * sides[..., 1] / np.maximum(smaller, 1e-12)
-    return overlap

@@ -32,6 +32,20 @@ def box_iou(a: Floats, b: Floats) -> npt.NDArray[np.float32]:
     return iou.astype(np.float32)
 
 
+def overlap_of_smaller(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
+    """`(N, 4)` and `(M, 4)` boxes -> `(N, M)` intersection over the smaller area, in [0, 1].
+
+    >>> overlap_of_smaller(np.array([[0, 0, 4, 4.0]]), np.array([[1, 1, 2, 2.0], [3, 0, 5, 2]])).tolist()
+    [[1.0, 0.5]]
+    """
+    sides = np.clip(
+        np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2]), 0, None
+    )
+    smaller = np.minimum(box_area(a)[:, None], box_area(b)[None, :])
+    overlap: npt.NDArray[np.float64] = sides[..., 0] * sides[..., 1] / np.maximum(smaller, 1e-12)
+    return overlap
+
+
 def box_area(boxes: Floats) -> Floats:
     """`(N, 4)` boxes -> `(N,)` areas, never negative.
 

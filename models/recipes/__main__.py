@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from aihub.errors import InputError
 from models.recipes.donor import from_donor
 from models.recipes.export import export
 from models.recipes.recipe import Recipe
@@ -56,21 +57,23 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
         also: see `Recipe.learned_from`.
 
     Raises:
-        FileNotFoundError: a data set or the donor is not there.
+        InputError: a data set is not there.
+        FileNotFoundError: the donor is not there.
     """
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     learned, checked = recipe.learned_from(data, also), recipe.checked_on(data)
+    pictures = learned.pictures
     torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
     net = from_donor(donor, len(recipe.labels))
-    net = train(net, learned.pictures, checked.pictures, recipe.plan, out / "curve.jsonl")
+    net = train(net, pictures, checked.truths, recipe.plan, out / "curve.jsonl")
     path = out / f"{recipe.name}.onnx"
     export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
     made = {
         "recipe": recipe.name,
         "labels": list(recipe.labels),
         "plan": dataclasses.asdict(recipe.plan),
-        "pictures": {"train": len(learned.pictures), "val": len(checked.pictures)},
+        "pictures": {"train": len(pictures), "val": sum(len(truth.pictures) for truth in checked.truths)},
         "data": {**learned.digests, **checked.digests},
         "donor": _digest(donor),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in USED},
@@ -117,10 +120,10 @@ def main() -> None:
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **chosen))
     try:
         made = make(recipe, asked.data, asked.donor, asked.out, asked.also)
+    except InputError as error:
+        sys.exit(str(error))
     except FileNotFoundError as error:
-        sys.exit(
-            f"{error.filename} is not there: --data wants the folder of the labelled sets, --donor a file"
-        )
+        sys.exit(f"{error.filename} is not there: --donor wants a file")
     sys.stdout.write(json.dumps(made, indent=1) + "\n")
 
 

@@ -11,9 +11,15 @@ from onnx.utils import Extractor
 from onnx2torch import convert
 from torch import Tensor, nn
 
+from aihub.types import InputSpec
+
 STRIDES = (8, 16, 32)
 SIZE = 416
 """Pixels a side of the picture that the donor takes; letterboxed, BGR, 0 to 255."""
+
+PAD = 114
+INPUT = InputSpec(name="images", size=(SIZE, SIZE), layout="nhwc", pad=PAD)
+"""The same as the engine and model cards say it."""
 
 PRIOR = -4.6
 """Bias of fresh scores, log-odds of 1 in 100: nearly every cell is empty, and training shall not begin by learning that."""

@@ -8,9 +8,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.recipes.donor import SIZE, Detector
+from models.recipes.donor import INPUT, SIZE, Detector
 
-INPUT, OUTPUT = "images", "found"
+OUTPUT = "found"
 OPSET = 17
 
 
@@ -42,7 +42,7 @@ def export(net: Detector, path: Path, notes: dict[str, str]) -> None:
     example = torch.zeros((2, SIZE, SIZE, 3), dtype=torch.uint8)
     torch.onnx.export(
         served, (example,), str(path), dynamo=False, opset_version=OPSET,
-        input_names=[INPUT], output_names=[OUTPUT], dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
+        input_names=[INPUT.name], output_names=[OUTPUT], dynamic_axes={INPUT.name: {0: "n"}, OUTPUT: {0: "n"}},
     )  # fmt: skip
     made = onnx.load(str(path))
     onnx.helper.set_model_props(made, notes)

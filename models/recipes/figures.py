@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ import numpy.typing as npt
 
 from aihub.engine.engine import Engine
 from aihub.engine.store import ModelStore
-from aihub.evaluation import Report, Rule, evaluate, read_truth, through
-from aihub.evaluation.detections import Predict
+from aihub.evaluation import Predict, Report, Rule, ask, evaluate, read_truth, through
 from aihub.evaluation.folder import write_report
-from aihub.types import Frame
+from aihub.types import Detections, Frame
 
 SETS: Mapping[str, str] = {"fire-smoke": "fire_smoke"}
 OTHERS = ("hard_hat", "construction_site", "garbage_bins", "litter", "pothole", "hard_hat_workers")
@@ -34,35 +33,14 @@ MOST_FALSE = 0.03
 """Share of the pictures without any label that may be raised on the validation parts."""
 
 
-def surest(predict: Predict, paths: Sequence[Path]) -> npt.NDArray[np.float64]:
+def surest(found: Iterable[Detections]) -> npt.NDArray[np.float64]:
     """(n,) confidence of the surest box on each picture, 0 where there is none."""
-    flying = [predict(Frame(cv2.imread(str(path)))) for path in paths]  # type: ignore[arg-type]
-    found = [one.result(timeout=120) if hasattr(one, "result") else one for one in flying]
     return np.array([float(one.confidence.max(initial=0.0)) for one in found])
 
 
-def by_parts(predict: Predict, paths: Sequence[Path], size: int = 64) -> npt.NDArray[np.float64]:
-    """`surest` with a bounded number of pictures in memory."""
-    parts = [surest(predict, paths[at : at + size]) for at in range(0, len(paths), size)]
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def listed(data: Path, names: Sequence[str], split: str) -> list[Path]:
-    """Pictures of one part of some sets."""
-    found = []
-    for name in names:
-        body = json.loads((data / name / f"{split}.json").read_text(encoding="utf-8"))
-        found += [data / name / image["file_name"] for image in body["images"]]
-    return found
-
-
-def divided(report_truth: Any) -> tuple[list[Path], list[Path]]:
-    """Pictures with and without a box."""
-    bare = report_truth.bare
-    paths = [picture.path for picture in report_truth.pictures]
-    return [p for p, empty in zip(paths, bare, strict=True) if not empty], [
-        p for p, empty in zip(paths, bare, strict=True) if empty
-    ]
+def elsewhere(predict: Predict, data: Path, split: str) -> npt.NDArray[np.float64]:
+    """`surest` on one part of every set that shows none of the labels."""
+    return np.concatenate([surest(ask(predict, read_truth(data / name, split)).found) for name in OTHERS])
 
 
 def figures(predict: Predict, name: str, labels: Sequence[str], data: Path, media: Path | None) -> tuple[dict[str, Any], Report]:  # fmt: skip
@@ -76,37 +54,42 @@ def figures(predict: Predict, name: str, labels: Sequence[str], data: Path, medi
         media: folder of other pictures that show none of the labels, or None.
     """
     val, test = read_truth(data / SETS[name], "val"), read_truth(data / SETS[name], "test")
-    burning, calm = divided(val)
-    quiet = by_parts(predict, calm + listed(data, OTHERS, "val"))
+    calm = surest(ask(predict, val.with_pictures(val.bare)).found)
+    quiet = np.concatenate((calm, elsewhere(predict, data, "val")))
     # The lowest threshold that raises few enough of the quiet pictures.
-    threshold = float(np.quantile(quiet, 1 - MOST_FALSE, method="higher")) + 1e-4
-    report = evaluate(
-        predict, test, model=name, model_labels=tuple(labels), rule=Rule(confidence=round(threshold, 3))
-    )
-    burning, calm = divided(test)
-    raised = by_parts(predict, burning) >= threshold
+    threshold = round(float(np.quantile(quiet, 1 - MOST_FALSE, method="higher")) + 1e-4, 3)
+    report = evaluate(predict, test, model=name, model_labels=tuple(labels), rule=Rule(confidence=threshold))
+    told = report.to_json()
+    own = told["all"]["pictures"]
+    other = elsewhere(predict, data, "test") >= threshold
     false = {
-        "of the set": by_parts(predict, calm) >= threshold,
-        "of other sets": by_parts(predict, listed(data, OTHERS, "test")) >= threshold,
+        "of the set": (own["false_alarms"], own["without_boxes"]),
+        "of other sets": (int(other.sum()), len(other)),
     }
     if media is not None:
-        paths = sorted(path for kind in ("jpg", "png") for path in (media / "images").rglob(f"*.{kind}"))
-        false["of the test media"] = (
-            by_parts(predict, [path for path in paths if path.parent.name != SETS[name]]) >= threshold
-        )
-    together = np.concatenate(list(false.values()))
+        shown = surest(found_in(predict, media / "images", SETS[name])) >= threshold
+        false["of the test media"] = (int(shown.sum()), len(shown))
+    raised, without = (sum(column) for column in zip(*false.values(), strict=True))
     return {
-        "threshold": round(threshold, 3),
-        "map50": report.to_json()["map50"],
-        "map50_95": report.to_json()["map50_95"],
-        "ap50": {label: one["ap50"] for label, one in report.to_json()["classes"].items()},
-        "pictures with": len(raised),
-        "picture recall": round(float(raised.mean()), 4),
-        "pictures without": len(together),
-        "false alarms per 1000": round(1000 * float(together.mean()), 1),
-        "false alarms": {kind: f"{int(hit.sum())} of {len(hit)}" for kind, hit in false.items()},
-        "sources": report.to_json()["sources"],
+        "threshold": threshold,
+        "map50": told["map50"],
+        "map50_95": told["map50_95"],
+        "ap50": {label: one["ap50"] for label, one in told["classes"].items()},
+        "pictures with": own["with"],
+        "picture recall": round(own["recall"], 4),
+        "pictures without": without,
+        "false alarms per 1000": round(1000 * raised / without, 1),
+        "false alarms": {kind: f"{some} of {every}" for kind, (some, every) in false.items()},
+        "sources": told["sources"],
     }, report
+
+
+def found_in(predict: Predict, folder: Path, left_out: str) -> Iterator[Detections]:
+    """What is found on each picture below a folder, without those in folders of one name."""
+    for path in sorted(path for kind in ("jpg", "png") for path in folder.rglob(f"*.{kind}")):
+        if path.parent.name != left_out:
+            answer = predict(Frame(cv2.imread(str(path))))  # type: ignore[arg-type]
+            yield answer if isinstance(answer, Detections) else answer.result(timeout=120)
 
 
 def main() -> None:

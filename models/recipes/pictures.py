@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.recipes.donor import SIZE
+from aihub.errors import InputError
+from aihub.evaluation import Truth, read_truth
+from models.recipes.donor import PAD, SIZE
 
 F32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-PAD = 114
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,52 +27,63 @@ class Picture:
         path: JPEG or PNG.
         boxes: (m, 4) corners in its own pixels.
         kinds: (m,) indices into the recipe's labels.
-        source: where the data set has it from.
     """
 
     path: Path
     boxes: F32
     kinds: npt.NDArray[np.int64]
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Pictures of one part of a data set, and the digest of the file that lists them."""
+    """Parts of data sets, and digests of the files that list them. The labels of each are the recipe's, or none."""
 
-    pictures: list[Picture] = field(default_factory=list)
-    digests: Mapping[str, str] = field(default_factory=dict)
+    truths: tuple[Truth, ...]
+    digests: Mapping[str, str]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures in order, each with its own boxes."""
+        found = []
+        for truth in self.truths:
+            for at, picture in enumerate(truth.pictures):
+                mine = truth.picture == at
+                boxes = truth.xyxy[mine].astype(np.float32)
+                found.append(Picture(picture.path, boxes, truth.class_id[mine]))
+        return found
+
+    def some(self, count: int, random: np.random.Generator) -> Split:
+        """At most so many pictures, drawn at random, in their order. Of one part only."""
+        (truth,) = self.truths
+        wanted = np.zeros(len(truth.pictures), np.bool_)
+        wanted[random.permutation(len(wanted))[:count]] = True
+        return Split((truth.with_pictures(wanted),), self.digests)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Split]) -> Split:
+        """All of them in order."""
+        digests = {name: digest for part in parts for name, digest in part.digests.items()}
+        return cls(tuple(truth for part in parts for truth in part.truths), digests)
 
 
 def read(folder: Path, split: str, labels: Sequence[str], *, empty: bool = False) -> Split:
     """One part of a data set.
 
     Args:
-        folder: of the set, with `{split}.json`, whose file names start from there.
-        split: `train`, `val` or `test`.
+        folder: of the set.
+        split: `train`, `val`, `test`, or `annotations` of a set that is not split.
         labels: what is wanted, in order; boxes of anything else are left out.
         empty: take every picture as one without any of the labels. For sets about something else.
 
     Raises:
-        FileNotFoundError: no such part.
+        InputError: no such part, or it is not what `aihub.evaluation` reads.
     """
-    path = folder / f"{split}.json"
-    data = path.read_bytes()
-    body = json.loads(data)
-    names = {kind["id"]: kind["name"] for kind in body["categories"]}
-    boxes: dict[int, list[tuple[list[float], int]]] = {}
-    for mark in body["annotations"]:
-        name = names[mark["category_id"]]
-        if name in labels and not empty:
-            x, y, w, h = mark["bbox"]
-            boxes.setdefault(mark["image_id"], []).append(([x, y, x + w, y + h], labels.index(name)))
-    found = []
-    for image in body["images"]:
-        mine = boxes.get(image["id"], [])
-        corners = np.array([box for box, _ in mine], np.float32).reshape(-1, 4)
-        kinds = np.array([kind for _, kind in mine], np.int64)
-        found.append(Picture(folder / image["file_name"], corners, kinds, str(image.get("source", ""))))
-    return Split(found, {f"{folder.name}/{path.name}": hashlib.sha256(data).hexdigest()})
+    truth = read_truth(folder, split)
+    if truth.split != split:  # one list for everything is no list for this part
+        raise InputError(f"{folder}: no {split}.json in it", field="split")
+    listed = folder / f"{split}.json"
+    digest = hashlib.sha256(listed.read_bytes()).hexdigest()
+    return Split((truth.with_labels(() if empty else labels),), {f"{folder.name}/{listed.name}": digest})
 
 
 def load(picture: Picture) -> Pixels:
@@ -85,15 +96,6 @@ def load(picture: Picture) -> Pixels:
     if pixels is None:
         raise ValueError(f"{picture.path} cannot be read as a picture")
     return pixels  # type: ignore[return-value]
-
-
-def letterbox(pixels: Pixels, boxes: F32) -> tuple[Pixels, F32]:
-    """At the upper left of a 416 px square, as the engine does it."""
-    scale = SIZE / max(pixels.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    made = np.full((SIZE, SIZE, 3), PAD, np.uint8)
-    made[:height, :width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
-    return made, boxes * np.float32(scale)
 
 
 class Shaker:

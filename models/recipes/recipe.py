@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.recipes.pictures import Picture, Split, read
+from models.recipes.pictures import Split, read
 from models.recipes.training import Plan
 
 
@@ -38,28 +38,15 @@ class Recipe:
             also: folders of further pictures, each with `annotations.json`, as `aihub datasets export` writes them.
 
         Raises:
-            FileNotFoundError: a set is not there.
+            InputError: a set is not there.
         """
-        pictures: list[Picture] = []
-        digests: dict[str, str] = {}
-        for name in self.sets:
-            part = read(data / name, "train", self.labels)
-            pictures += part.pictures
-            digests |= part.digests
+        parts = [read(data / name, "train", self.labels) for name in self.sets]
         random = np.random.default_rng(self.plan.seed)
         for name, count in self.negatives.items():
-            part = read(data / name, "train", self.labels, empty=True)
-            chosen = random.permutation(len(part.pictures))[:count]
-            pictures += [part.pictures[at] for at in sorted(chosen.tolist())]
-            digests |= part.digests
-        for folder in also:
-            part = read(folder, "annotations", self.labels)
-            pictures += part.pictures
-            digests |= part.digests
-        return Split(pictures, digests)
+            parts.append(read(data / name, "train", self.labels, empty=True).some(count, random))
+        parts += [read(folder, "annotations", self.labels) for folder in also]
+        return Split.joined(parts)
 
     def checked_on(self, data: Path) -> Split:
         """The validation part, which chooses among the epochs."""
-        parts = [read(data / name, "val", self.labels) for name in self.sets]
-        digests = {name: digest for part in parts for name, digest in part.digests.items()}
-        return Split([picture for part in parts for picture in part.pictures], digests)
+        return Split.joined([read(data / name, "val", self.labels) for name in self.sets])

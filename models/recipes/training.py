@@ -1,4 +1,8 @@
-"""Training of a detector on the CPU (or a GPU, where there is one): one loop for all recipes, bounded by time, repeatable by its seed."""
+"""Training of a detector on the CPU (or a GPU, where there is one): one loop for all recipes, bounded by time.
+
+Without a limit of time the seed repeats it, as far as the runtime does. With one the learning rate follows the clock, and two
+runs are alike, not equal.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,32 @@ import copy
 import json
 import math
 import queue
-import random
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
 
+from aihub.engine.postprocess import nms
+from aihub.engine.preprocess import prepare
+from aihub.evaluation import Predict, Truth, evaluate
+from aihub.evaluation.detections import FLOOR
+from aihub.types import Detections, Frame
 from models.recipes.assignment import loss_of
-from models.recipes.donor import Detector
-from models.recipes.pictures import Picture, Shaker, letterbox, load
-from models.recipes.score import average_precision
+from models.recipes.donor import INPUT, Detector
+from models.recipes.pictures import Picture, Shaker
 
 Batch = tuple[Tensor, list[tuple[Tensor, Tensor]]]
+OVERLAP = 0.5
+"""Of two boxes of one class that overlap more, the weaker goes."""
 CLEAN_SHARE = 0.25
 """The last part of training sees whole pictures only: four on one canvas is not what cameras show."""
 
@@ -56,72 +66,91 @@ class Plan:
     every: int = 3
 
 
-def train(
-    net: Detector, pictures: Sequence[Picture], checks: Sequence[Picture], plan: Plan, log: Path
-) -> Detector:
+class _Way:
+    """How far training has come, by epochs or by time, whichever ends first."""
+
+    def __init__(self, plan: Plan, pictures: int) -> None:
+        self._plan = plan
+        self._steps = max(1, pictures // plan.batch) * plan.epochs
+        self._begun = time.monotonic()
+        self.step = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begun
+
+    @property
+    def late(self) -> bool:
+        return bool(self._plan.minutes) and self.seconds > self._plan.minutes * 60
+
+    @property
+    def done(self) -> float:
+        """0 to 1."""
+        by_time = self.seconds / (self._plan.minutes * 60) if self._plan.minutes else 0.0
+        return min(1.0, max(self.step / self._steps, by_time))
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of fresh weights now: up in 60 steps, then down along half a cosine."""
+        rising = min(1.0, (self.step + 1) / 60)
+        return self._plan.rate * rising * (0.02 + 0.98 * (1 + math.cos(math.pi * self.done)) / 2)
+
+
+def train(net: Detector, pictures: Sequence[Picture], checks: Sequence[Truth], plan: Plan, log: Path) -> Detector:  # fmt: skip
     """Train, and give the averaged weights of the best look at `checks`.
 
     Args:
         net: is changed.
         pictures: to learn from.
-        checks: never learned from; choose among the epochs.
+        checks: never learned from; choose among the epochs. Their labels are the detector's, in its order.
         plan: how.
         log: JSON lines, one an epoch: the training curve.
     """
-    random.seed(plan.seed)
     torch.manual_seed(plan.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net.to(device, memory_format=torch.channels_last)
     _freeze(net, plan.frozen)
     average = copy.deepcopy(net).eval()
     optimiser = _optimiser(net, plan)
-    steps = max(1, len(pictures) // plan.batch)
-    begun, step, best = time.monotonic(), 0, (-1.0, copy.deepcopy(average.state_dict()))
-    shaker = Shaker(pictures, plan.seed)
+    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed)
+    best = (-1.0, average.state_dict())  # no copy: without checks the last weights are the best
     with log.open("w", encoding="utf-8") as curve:
-        curve.write(
-            json.dumps({"plan": asdict(plan), "pictures": len(pictures), "checks": len(checks)}) + "\n"
-        )
+        head = {"plan": asdict(plan), "pictures": len(pictures), "checks": sum(len(t.pictures) for t in checks)}  # fmt: skip
+        curve.write(json.dumps(head) + "\n")
         for epoch in range(plan.epochs):
-            done = _done(epoch, plan, begun)
-            shaker.mosaic = 0.6 if done < 1 - CLEAN_SHARE else 0.0
-            net.train()
-            total = 0.0
-            for inputs, truth in _batches(shaker, len(pictures), plan.batch, plan.seed + epoch):
-                done = max(_done(epoch + (step % steps) / steps, plan, begun), 0.0)
-                _set_rate(optimiser, plan, done, step)
-                value = _step(
-                    net, optimiser, inputs.to(device), [(b.to(device), k.to(device)) for b, k in truth]
-                )
-                total += value
-                step += 1
-                _follow(average, net, min(0.998, (1 + step) / (20 + step)))
-                if plan.minutes and time.monotonic() - begun > plan.minutes * 60:
-                    break
-            over = bool(plan.minutes) and time.monotonic() - begun > plan.minutes * 60
-            row = {
-                "epoch": epoch,
-                "loss": round(total / steps, 4),
-                "seconds": round(time.monotonic() - begun),
-            }
-            if checks and (epoch % plan.every == plan.every - 1 or over or epoch == plan.epochs - 1):
+            shaker.mosaic = 0.6 if way.done < 1 - CLEAN_SHARE else 0.0
+            loss = _epoch(net, average, optimiser, _batches(shaker, len(pictures), plan.batch, plan.seed + epoch), way)  # fmt: skip
+            last = way.late or epoch == plan.epochs - 1
+            row: dict[str, float] = {"epoch": epoch, "loss": round(loss, 4), "seconds": round(way.seconds)}
+            if checks and (last or epoch % plan.every == plan.every - 1):
                 row |= {name: round(score, 4) for name, score in look(average, checks).items()}
                 if row["map50"] > best[0]:
                     best = (row["map50"], copy.deepcopy(average.state_dict()))
             curve.write(json.dumps(row) + "\n")
             curve.flush()
             sys.stderr.write(f"{row}\n")
-            if over:
+            if last:
                 break
-    if best[0] >= 0:
-        average.load_state_dict(best[1])
+    average.load_state_dict(best[1])
     return average
 
 
-def _done(epochs: float, plan: Plan, begun: float) -> float:
-    """Share of the training that is over, by epochs or by time, whichever ends first."""
-    by_time = (time.monotonic() - begun) / (plan.minutes * 60) if plan.minutes else 0.0
-    return min(1.0, max(epochs / plan.epochs, by_time))
+def _epoch(
+    net: Detector, average: Detector, optimiser: torch.optim.Optimizer, batches: Iterator[Batch], way: _Way
+) -> float:
+    """Learn from batches until they end or the time does; the mean loss of a step."""
+    net.train()
+    device, losses = net.cells.device, []
+    for inputs, truth in batches:
+        for group in optimiser.param_groups:
+            group["lr"] = way.rate * group["share"]
+        moved = [(boxes.to(device), kinds.to(device)) for boxes, kinds in truth]
+        losses.append(_step(net, optimiser, inputs.to(device), moved))
+        way.step += 1
+        _follow(average, net, min(0.998, (1 + way.step) / (20 + way.step)))
+        if way.late:
+            break
+    return fmean(losses)
 
 
 def _freeze(net: Detector, count: int) -> None:
@@ -137,12 +166,6 @@ def _optimiser(net: Detector, plan: Plan) -> torch.optim.Optimizer:
     new = [weight for weight in net.parameters() if id(weight) not in known]
     groups = [{"params": old, "share": plan.slower}, {"params": new, "share": 1.0}]
     return torch.optim.AdamW(groups, lr=plan.rate, weight_decay=5e-3)
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, plan: Plan, done: float, step: int) -> None:
-    rate = plan.rate * min(1.0, (step + 1) / 60) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["share"]
 
 
 def _step(
@@ -191,24 +214,30 @@ def _batches(shaker: Shaker, count: int, size: int, seed: int) -> Iterator[Batch
         yield batch
 
 
-@torch.no_grad()
-def look(net: Detector, pictures: Sequence[Picture]) -> dict[str, float]:
-    """mAP at an overlap of 0.5 and over 0.5 to 0.95, on pictures that were not learned from."""
-    return average_precision([found_on(net, picture) for picture in pictures], pictures, net.classes)
+def look(net: Detector, checks: Sequence[Truth]) -> dict[str, float]:
+    """mAP at an overlap of 0.5 and over 0.5 to 0.95, on pictures that were not learned from; see `scores`."""
+    return scores(partial(found_on, net, checks[0].labels), checks)
+
+
+def scores(predict: Predict, checks: Sequence[Truth]) -> dict[str, float]:
+    """`map50`, `map`, and `ap50_{class}` for each class; the mean of the sets where there are several."""
+    rows = []
+    for truth in checks:
+        figures = evaluate(predict, truth, model_labels=truth.labels).to_json()
+        of_class = {f"ap50_{at}": kind["ap50"] for at, kind in enumerate(figures["classes"].values())}
+        rows.append({"map50": figures["map50"], "map": figures["map50_95"]} | of_class)
+    return {name: fmean(row[name] or 0.0 for row in rows) for name in rows[0]}
 
 
 @torch.no_grad()
-def found_on(
-    net: Detector, picture: Picture, floor: float = 0.01
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corners in the picture's own pixels (k, 4), scores (k,), classes (k,), best first."""
-    pixels = load(picture)
-    made, _ = letterbox(pixels, picture.boxes)
-    device = net.cells.device
-    raw = net(torch.from_numpy(made.transpose(2, 0, 1)[None].copy()).float().to(device))[0].float()
-    scores = raw[:, 5:].sigmoid() * raw[:, 4:5].sigmoid()
-    best, kinds = scores.max(1)
-    kept = best > floor
-    boxes = net.corners(raw)[kept] * (max(pixels.shape[:2]) / made.shape[0])
-    chosen = batched_nms(boxes, best[kept], kinds[kept], 0.5)[:100]
-    return boxes[chosen].cpu().numpy(), best[kept][chosen].cpu().numpy(), kinds[kept][chosen].cpu().numpy()
+def found_on(net: Detector, labels: tuple[str, ...], frame: Frame, floor: float = FLOOR) -> Detections:
+    """What it finds on a frame, best first, as the engine will once it is exported: at most 100 boxes."""
+    pixels, placement = prepare(frame, INPUT)
+    inputs = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().to(net.cells.device)
+    raw = net(inputs)[0].float()
+    sure, kinds = (raw[:, 5:].sigmoid() * raw[:, 4:5].sigmoid()).max(1)
+    kept = sure > floor
+    columns = net.corners(raw)[kept], sure[kept], kinds[kept].int()
+    boxes, confidence, class_id = (column.cpu().numpy() for column in columns)
+    rows = nms(boxes, confidence, class_id, OVERLAP, max_det=100)
+    return Detections(placement.to_frame(boxes[rows]), confidence[rows], class_id[rows], labels)

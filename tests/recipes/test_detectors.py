@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,16 +16,17 @@ torch = pytest.importorskip("torch", reason="the extra `recipes` is not installe
 pytest.importorskip("onnx2torch", reason="the extra `recipes` is not installed: make recipetest")
 
 from aihub.engine.engine import Engine  # noqa: E402
+from aihub.engine.preprocess import prepare  # noqa: E402
 from aihub.engine.store import ModelStore  # noqa: E402
-from aihub.types import Frame, ModelCard  # noqa: E402
+from aihub.evaluation import Predict  # noqa: E402
+from aihub.types import Detections, Frame, ModelCard  # noqa: E402
 from models.recipes import __main__ as recipes  # noqa: E402
 from models.recipes.assignment import assign, loss_of  # noqa: E402
-from models.recipes.donor import SIZE, Detector, from_donor, grid  # noqa: E402
+from models.recipes.donor import INPUT, SIZE, Detector, from_donor, grid  # noqa: E402
 from models.recipes.export import export  # noqa: E402
-from models.recipes.pictures import Shaker, letterbox, read  # noqa: E402
+from models.recipes.pictures import Shaker, load, read  # noqa: E402
 from models.recipes.recipe import Recipe  # noqa: E402
-from models.recipes.score import average_precision  # noqa: E402
-from models.recipes.training import Plan, found_on  # noqa: E402
+from models.recipes.training import Plan, found_on, scores  # noqa: E402
 
 # onnx2torch's way with slices, the exporter that its modules want, and sizes that are fixed on purpose.
 pytestmark = [
@@ -51,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for at in range(count):
             pixels = np.full((300, 400, 3), 90, np.uint8)
             for kind in (0, 1):
-                x, y = (int(value) for value in random.integers(0, 180, 2))
+                x, y = (int(value) for value in random.integers(0, 120, 2))
                 x += 200 * kind
                 colour = (0, 0, 255) if kind else (255, 0, 0)
                 if kind:
@@ -103,7 +105,7 @@ def test_two_steps_on_eight_pictures_make_a_model_that_the_engine_serves(
 def test_what_the_engine_finds_is_what_training_saw(net: Detector, data: Path, tmp_path: Path) -> None:
     picture = read(data / "drawn", "val", LABELS).pictures[0]
     net.eval()
-    boxes, scores, _ = found_on(net, picture, floor=1e-4)
+    trained = found_on(net, LABELS, Frame(load(picture)), floor=1e-4)
     path = tmp_path / "net.onnx"
     export(net, path, {})
     card = ModelCard.model_validate({
@@ -116,8 +118,8 @@ def test_what_the_engine_finds_is_what_training_saw(net: Detector, data: Path, t
     with Engine(ModelStore([(card, tmp_path)], cache=tmp_path / "cache"), threads=1) as engine:
         found = engine.detect("net", frame, confidence=1e-4).result(timeout=60)
     best = int(found.confidence.argmax())
-    assert found.confidence[best] == pytest.approx(scores[0], rel=0.02)
-    assert found.xyxy[best] == pytest.approx(boxes[0].clip(0, [400, 300, 400, 300]), abs=2.0)
+    assert found.confidence[best] == pytest.approx(trained.confidence[0], rel=0.02)
+    assert found.xyxy[best] == pytest.approx(trained.xyxy[0].clip(0, [400, 300, 400, 300]), abs=2.0)
 
 
 def test_the_donor_is_kept_but_for_its_classes(net: Detector, donor: Path) -> None:
@@ -182,13 +184,15 @@ def test_other_sets_teach_what_it_is_not(data: Path) -> None:
 
 def test_what_people_said_about_alarms_is_learned_from_too(data: Path, tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_bytes((data / "drawn" / "val.json").read_bytes())
+    shutil.copytree(data / "drawn" / "images", tmp_path / "images")
     learned = Recipe("shapes", LABELS, ("drawn",)).learned_from(data, [tmp_path])
     assert len(learned.pictures) == 8 + 4
     assert learned.pictures[-1].path.parent.parent == tmp_path
 
 
 def test_letterboxes_as_the_engine_does() -> None:
-    pixels, boxes = letterbox(np.full((208, 416, 3), 255, np.uint8), np.array([[0, 0, 416, 208]], np.float32))
+    pixels, placement = prepare(Frame(np.full((208, 416, 3), 255, np.uint8)), INPUT)
+    boxes = placement.to_model(np.array([[0, 0, 416, 208]], np.float32))
     assert pixels[207, 0, 0] == 255
     assert pixels[208, 0, 0] == 114
     assert boxes.tolist() == [[0, 0, 416, 208]]
@@ -196,8 +200,16 @@ def test_letterboxes_as_the_engine_does() -> None:
 
 def test_precision_of_what_is_known(data: Path) -> None:
     """Everything found is 1; with one of two classes missed it is half."""
-    pictures = read(data / "drawn", "val", LABELS).pictures
-    whole = [(one.boxes, np.ones(len(one.boxes)), one.kinds) for one in pictures]
-    half = [(boxes[:1], scores[:1], kinds[:1]) for boxes, scores, kinds in whole]
-    assert average_precision(whole, pictures, 2)["map50"] == pytest.approx(1.0)
-    assert average_precision(half, pictures, 2)["map50"] == pytest.approx(0.5)
+    part = read(data / "drawn", "val", LABELS)
+
+    def knowing(most: int) -> Predict:
+        def predict(frame: Frame) -> Detections:
+            known = part.pictures[frame.seq]
+            return Detections(known.boxes, np.ones(2, np.float32), known.kinds.astype(np.int32), LABELS)[
+                :most
+            ]
+
+        return predict
+
+    assert scores(knowing(2), part.truths)["map50"] == pytest.approx(1.0)
+    assert scores(knowing(1), part.truths)["map50"] == pytest.approx(0.5)

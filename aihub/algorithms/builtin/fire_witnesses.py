@@ -12,6 +12,7 @@ import numpy as np
 from aihub.algorithms.base import Stage, StageError
 from aihub.algorithms.builtin.fire import LABELS, STILL_MOST, FireFlicker, FireFlickerParams
 from aihub.types import AnyResult, Detections, Frame, Predictor
+from aihub.types.geometry import overlap_of_smaller
 
 SMOKE_ALONE = 0.5
 """How much of its confidence the network keeps for smoke that nothing else confirms: on an hour of ten clips without fire it
@@ -41,9 +42,8 @@ class FireWitnesses(Stage[FireFlickerParams]):
             raise StageError(f"{self.name} follows a detector with the labels {', '.join(LABELS)}")
         seen = _relabelled(found.select(LABELS if self.params.smoke else LABELS[:1]))
         moving = self._flicker.process(frame, None)
-        moving = moving[
-            moving.confidence > STILL_MOST
-        ]  # colour alone adds nothing to a network that sees colours
+        # Colour alone adds nothing to a network that sees colours.
+        moving = moving[moving.confidence > STILL_MOST]
         return heard_together(seen, moving)
 
 
@@ -54,7 +54,7 @@ def heard_together(seen: Detections, moving: Detections) -> Detections:
         seen: by a network. Kept, and believed more where `moving` confirms it; smoke that it does not confirm, less.
         moving: kept where the network saw nothing.
     """
-    same = _overlap(seen.xyxy, moving.xyxy) >= SHARED
+    same = overlap_of_smaller(seen.xyxy, moving.xyxy) >= SHARED
     same &= seen.class_id[:, None] == moving.class_id[None]
     support = np.where(same, moving.confidence[None], 0.0).max(axis=1, initial=0.0)
     doubtful = (seen.class_id == LABELS.index("smoke")) & ~same.any(axis=1)
@@ -75,12 +75,3 @@ def _relabelled(found: Detections) -> Detections:
         return found
     places = np.array([LABELS.index(name) for name in found.names()], np.int32)
     return Detections(found.xyxy, found.confidence, places, LABELS)
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, m): share of the smaller box that both cover."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    areas = (a[:, 2:] - a[:, :2]).prod(axis=1)[:, None], (b[:, 2:] - b[:, :2]).prod(axis=1)[None]
-    return np.asarray(shared / np.maximum(np.minimum(*areas), 1e-6))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from aihub.errors import EventNotFoundError, NotFoundError, ParamsError, QueueFullError
 from aihub.serve.access import Responder, TheParts, TheServices
 from aihub.serve.audit import TheActor, noting
+from aihub.serve.jpeg import A_JPEG, evidence
 from aihub.serve.live import LiveFeed, Message
 from aihub.serve.problems import documented
 from aihub.serve.schemas import EventPage, EventStateIn
@@ -173,19 +174,13 @@ def get_event(event_id: str, services: TheServices, caller: Responder) -> Event:
     operation_id="getEventSnapshot",
     summary="The evidence of an event",
     response_class=Response,
-    responses=documented(404)
-    | {
-        200: {
-            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
-            "description": "A JPEG.",
-        }
-    },
+    responses=documented(404) | A_JPEG,
 )
 def get_event_snapshot(event_id: str, services: TheServices, caller: Responder, actor: TheActor) -> Response:
     """The picture on which the event was seen. Every try to look at it is noted in the audit."""
     with noting(services.repository, actor, "event.snapshot", event_id):
         picture = _evidence(services, event_id, caller)
-    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    return evidence(picture)
 
 
 @router.post(

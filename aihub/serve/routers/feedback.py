@@ -13,6 +13,7 @@ from aihub.serve.access import Responder, TheServices
 from aihub.serve.account_schemas import PLAIN
 from aihub.serve.audit import TheActor, noting, noting_failure
 from aihub.serve.feedback_schemas import FeedbackIn, FeedbackList, FeedbackPage
+from aihub.serve.jpeg import A_JPEG, evidence
 from aihub.serve.problems import documented
 from aihub.types.feedback import Feedback, KeptPicture, Verdict
 
@@ -75,13 +76,7 @@ def list_feedback(
     operation_id="getFeedbackPicture",
     summary="The picture that feedback is about",
     response_class=Response,
-    responses=documented(404)
-    | {
-        200: {
-            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
-            "description": "A JPEG.",
-        }
-    },
+    responses=documented(404) | A_JPEG,
 )
 def get_feedback_picture(
     feedback_id: str, services: TheServices, caller: Responder, actor: TheActor
@@ -92,7 +87,7 @@ def get_feedback_picture(
         if found.picture is not KeptPicture.STORED:
             raise FeedbackPictureNotFoundError(feedback_id)
         picture = FeedbackPictures(services.settings.home).read(feedback_id)
-    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    return evidence(picture)
 
 
 @router.delete(

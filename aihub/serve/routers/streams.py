@@ -16,6 +16,7 @@ from aihub.errors import AihubError, ForbiddenError, ParamsError, StreamError, S
 from aihub.serve.access import Parts, TheParts, TheServices, Watcher
 from aihub.serve.audit import TheActor, noted
 from aihub.serve.intake import Intake
+from aihub.serve.jpeg import A_JPEG
 from aihub.serve.problems import body_of, documented, invalid_model, status_of
 from aihub.serve.schemas import StreamBulkIn, StreamBulkOut, StreamPage, StreamPatch
 from aihub.serve.security import Caller
@@ -53,13 +54,6 @@ _CREATE_BODY: dict[str, Any] = {
         },
     }
 }
-_PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
-        "description": "A JPEG.",
-    }
-}
-
 IfMatch = Annotated[str | None, Header(description="Revision that is to be changed; another one gives 409.")]
 
 
@@ -245,7 +239,7 @@ def delete_stream(stream_id: str, parts: TheParts, caller: Watcher) -> Response:
     operation_id="getStreamSnapshot",
     summary="A picture of now",
     response_class=Response,
-    responses=documented(404, 503) | _PICTURE,
+    responses=documented(404, 503) | A_JPEG,
 )
 async def get_snapshot(stream_id: str, parts: TheParts, caller: Watcher, actor: TheActor) -> Response:
     """Asks the stream's host and waits up to five seconds; 503 says in what state the stream is when none comes.

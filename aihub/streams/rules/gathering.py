@@ -21,11 +21,10 @@ from aihub.streams.ruling import (
     Zone,
     detections_of,
     hull,
-    overlap_of_smaller,
     relative,
 )
 from aihub.types import AnyResult, Detections, Findings, Frame, Observation, Predictor
-from aihub.types.geometry import bottom_centre
+from aihub.types.geometry import bottom_centre, overlap_of_smaller
 
 SAME_GROUP = 0.3
 """Share of the smaller region that two groups on successive frames must have in common to be one."""
