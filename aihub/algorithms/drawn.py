@@ -61,7 +61,9 @@ def register(made: Drawing) -> Drawing:
     return made
 
 
-def _picture(name: str) -> Callable[[Callable[[], Image]], Callable[[], Image]]:
+def picture(name: str) -> Callable[[Callable[[], Image]], Callable[[], Image]]:
+    """Register a function that draws a picture."""
+
     def add(make: Callable[[], Image]) -> Callable[[], Image]:
         register(Drawing(name, clip=False, frames=lambda _fps, _seconds: iter((make(),))))
         return make
@@ -69,8 +71,8 @@ def _picture(name: str) -> Callable[[Callable[[], Image]], Callable[[], Image]]:
     return add
 
 
-def _clip(name: str) -> Callable[[Callable[[float], Image]], Callable[[float], Image]]:
-    """From a function of the time in seconds to a clip."""
+def clip(name: str) -> Callable[[Callable[[float], Image]], Callable[[float], Image]]:
+    """Register a function of the time in seconds as a clip."""
 
     def add(make: Callable[[float], Image]) -> Callable[[float], Image]:
         def frames(fps: float, seconds: float) -> Iterator[Image]:
@@ -106,20 +108,20 @@ def with_noise(image: Image, moment: float, sigma: float = 2.0) -> Image:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-@_clip("still-street")
+@clip("still-street")
 def still_street(moment: float) -> Image:
     """An empty street, seen by a live camera: nothing moves but the noise."""
     return with_noise(street(), moment)
 
 
-@_clip("black-after-3s")
+@clip("black-after-3s")
 def black_after_3s(moment: float) -> Image:
     """The street for three seconds, then the lens is capped."""
     scene = street() if moment < 3 else np.full((HEIGHT, WIDTH, 3), 4, np.uint8)
     return with_noise(scene, moment)
 
 
-@_clip("frozen-after-3s")
+@clip("frozen-after-3s")
 def frozen_after_3s(moment: float) -> Image:
     """The street for three seconds, then one picture for ever under a clock that runs on."""
     image = with_noise(street(), min(moment, 3.0))
@@ -127,14 +129,14 @@ def frozen_after_3s(moment: float) -> Image:
     return image
 
 
-@_clip("blurred-after-3s")
+@clip("blurred-after-3s")
 def blurred_after_3s(moment: float) -> Image:
     """The street for three seconds, then out of focus."""
     scene = street() if moment < 3 else np.asarray(cv2.GaussianBlur(street(), (0, 0), 4.0), np.uint8)
     return with_noise(scene, moment, 1.0)
 
 
-@_clip("moving-box")
+@clip("moving-box")
 def moving_box(moment: float) -> Image:
     """A box that crosses the street from left to right, 90 pixels a second, after two seconds of nothing."""
     image = street()
@@ -144,7 +146,7 @@ def moving_box(moment: float) -> Image:
     return with_noise(image, moment)
 
 
-@_picture("qr-and-barcode")
+@picture("qr-and-barcode")
 def qr_and_barcode() -> Image:
     """A QR code and an EAN-13 on a label."""
     image = np.full((HEIGHT, WIDTH, 3), 235, np.uint8)
@@ -174,7 +176,7 @@ def ean13(digits: str) -> list[int]:
     return [int(bit) for bit in f"101{first}01010{last}101"]
 
 
-@_picture("sign")
+@picture("sign")
 def sign() -> Image:
     """A sign with three lines of printed text."""
     image = np.full((HEIGHT, WIDTH, 3), (245, 245, 245), np.uint8)
@@ -186,7 +188,7 @@ def sign() -> Image:
     return image
 
 
-@_picture("blank")
+@picture("blank")
 def blank() -> Image:
     """A flat grey picture with nothing on it."""
     return np.full((HEIGHT, WIDTH, 3), 128, np.uint8)

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from aihub.algorithms import drawn_city as _registers  # noqa: F401
 from aihub.algorithms.drawn import drawing, with_noise
 from aihub.algorithms.sound_files import decode_sound
 from aihub.errors import ImageDecodeError

@@ -9,6 +9,7 @@ and donor). How good it is, says `aihub models evaluate`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -17,20 +18,26 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from aihub.engine.engine import Engine
+from aihub.engine.store import ModelStore
 from aihub.errors import InputError
-from models.recipes.donor import from_donor
+from aihub.evaluation import Predict, through
+from aihub.settings import settings
+from models.recipes.branch import Branched, beside_donor
+from models.recipes.donor import Detector, from_donor
 from models.recipes.export import export
 from models.recipes.recipe import Recipe
 from models.recipes.training import train
 
-NAMES = ("fire-smoke",)
+CARDS = Path(__file__).parent.parent
+NAMES = ("city-detector", "fire-smoke", "site-safety", "street-hygiene")
 USED = ("torch", "torchvision", "onnx", "onnx2torch", "pycocotools", "numpy", "opencv-python-headless")
 
 
@@ -62,11 +69,16 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
     """
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    learned, checked = recipe.learned_from(data, also), recipe.checked_on(data)
-    pictures = learned.pictures
+    with _teacher(recipe) as teacher:
+        learned, checked = recipe.learned_from(data, teacher, also), recipe.checked_on(data, teacher)
+    pictures = learned.pictures(recipe.fresh)
     torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
-    net = from_donor(donor, len(recipe.labels))
-    net = train(net, pictures, checked.truths, recipe.plan, out / "curve.jsonl")
+    net: Detector | Branched
+    if recipe.beside:
+        net = beside_donor(donor, recipe.inherited, len(recipe.fresh))
+    else:
+        net = from_donor(donor, len(recipe.labels), recipe.inherited)
+    net = train(net, pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl")
     path = out / f"{recipe.name}.onnx"
     export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
     made = {
@@ -76,6 +88,7 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
         "pictures": {"train": len(pictures), "val": sum(len(truth.pictures) for truth in checked.truths)},
         "data": {**learned.digests, **checked.digests},
         "donor": _digest(donor),
+        "teacher": recipe.teacher,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in USED},
         "threads": torch.get_num_threads(),
         "seconds": round(time.monotonic() - begun),
@@ -84,6 +97,18 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
     }
     (out / "made.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     return made
+
+
+@contextlib.contextmanager
+def _teacher(recipe: Recipe) -> Iterator[Predict | None]:
+    """The model that labels the pictures, from the mirror or wherever its card says."""
+    if not recipe.teacher:
+        yield None
+        return
+    known = settings()
+    store = ModelStore.from_folder(CARDS, cache=known.home / "models", mirror=known.model_mirror)
+    with Engine(store, threads=1) as engine:
+        yield through(engine, recipe.teacher)
 
 
 def _digest(path: Path) -> str:

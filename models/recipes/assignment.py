@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_iou
 
+from models.recipes.branch import Branched
 from models.recipes.donor import Detector
 
 REACH = 2.5
@@ -15,49 +18,84 @@ MOST = 10
 """Cells that may answer for one box."""
 BOX_WEIGHT = 5.0
 FAR = 1e6
+UNSURE = -1
+"""In place of a class: nobody knows what is in this box, if anything."""
 
 
-def loss_of(
-    net: Detector, raw: Tensor, truth: list[tuple[Tensor, Tensor]]
-) -> tuple[Tensor, dict[str, float]]:
+class Wanted(NamedTuple):
+    """What is on a picture.
+
+    Attributes:
+        boxes: (m, 4) corners in pixels; m may be 0.
+        kinds: (m,) classes, or `UNSURE`.
+        known: (classes,) True for those that are marked wherever they show.
+    """
+
+    boxes: Tensor
+    kinds: Tensor
+    known: Tensor
+
+
+def loss_of(net: Detector | Branched, raw: Tensor, truth: list[Wanted]) -> tuple[Tensor, dict[str, float]]:
     """Mean loss of a batch for each box in it.
 
     Args:
         net: knows the cells.
         raw: (n, cells, 5 + classes), see `Detector.forward`.
-        truth: for each picture boxes (m, 4) as corners in pixels and classes (m,); m may be 0.
+        truth: one for each picture.
 
     Returns:
         The loss, and its parts by name.
     """
     raw = raw.float()
     boxes = net.corners(raw)
-    object_target = torch.zeros_like(raw[..., 4])
-    of_boxes, of_kinds = raw.new_zeros(()), raw.new_zeros(())
+    of_boxes, of_objects, of_kinds = raw.new_zeros(()), raw.new_zeros(()), raw.new_zeros(())
     answering = 0
-    for at, (wanted, kinds) in enumerate(truth):
-        if not len(wanted):
-            continue
-        cells, which, overlap = assign(net, raw[at].detach(), boxes[at].detach(), wanted, kinds)
-        if not len(cells):
-            continue
-        answering += len(cells)
-        object_target[at, cells] = 1.0
-        now = _pairwise_iou(boxes[at, cells], wanted[which])
-        of_boxes = of_boxes + (1 - now**2).sum()
-        kind_target = functional.one_hot(kinds[which], net.classes) * overlap[:, None]
-        of_kinds = of_kinds + functional.binary_cross_entropy_with_logits(
-            raw[at, cells, 5:], kind_target, reduction="sum"
-        )
-    of_objects = functional.binary_cross_entropy_with_logits(raw[..., 4], object_target, reduction="sum")
+    for at, told in enumerate(truth):
+        wanted, open_ = _parted(told, net)
+        target = torch.zeros_like(raw[at, :, 4])
+        cells, which, overlap = assign(net, raw[at].detach(), boxes[at].detach(), wanted.boxes, wanted.kinds)
+        if len(cells):
+            answering += len(cells)
+            target[cells] = 1.0
+            now = _pairwise_iou(boxes[at, cells], wanted.boxes[which])
+            of_boxes = of_boxes + (1 - now**2).sum()
+            kind_target = functional.one_hot(wanted.kinds[which], net.classes) * overlap[:, None]
+            unlike = functional.binary_cross_entropy_with_logits(
+                raw[at, cells, 5:], kind_target, reduction="none"
+            )
+            of_kinds = of_kinds + unlike[:, wanted.known].sum()
+        asked = ~open_ | (target > 0)
+        of_objects = of_objects + _object_loss(raw[at, asked], target[asked], wanted.known)
     count = max(answering, 1)
     total = (BOX_WEIGHT * of_boxes + of_objects + of_kinds) / count
     parts = {"boxes": of_boxes, "objects": of_objects, "kinds": of_kinds}
     return total, {name: float(part.detach()) / count for name, part in parts.items()}
 
 
+def _parted(told: Wanted, net: Detector | Branched) -> tuple[Wanted, Tensor]:
+    """What is surely there, and (cells,) True for those whose middle lies where that is open."""
+    sure = told.kinds != UNSURE
+    open_ = _within((net.cells + 0.5) * net.strides, told.boxes[~sure]).any(0)
+    return Wanted(told.boxes[sure], told.kinds[sure], told.known), open_
+
+
+def _object_loss(raw: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Cells that answer say that something is there, the others that nothing is.
+
+    Where a picture does not tell of every class, the others say no more than that none of the known ones is there: whatever they
+    hold of an unknown class costs nothing.
+    """
+    if bool(known.all()):
+        return functional.binary_cross_entropy_with_logits(raw[:, 4], target, reduction="sum")
+    here = target > 0
+    found = functional.binary_cross_entropy_with_logits(raw[here, 4], target[here], reduction="sum")
+    scores = raw[~here, 4:5].sigmoid() * raw[~here, 5:][:, known].sigmoid()
+    return found - torch.log1p(-scores.clamp(max=1 - 1e-6)).sum()
+
+
 def assign(
-    net: Detector, raw: Tensor, boxes: Tensor, wanted: Tensor, kinds: Tensor
+    net: Detector | Branched, raw: Tensor, boxes: Tensor, wanted: Tensor, kinds: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cells that answer for a box each.
 
@@ -71,6 +109,9 @@ def assign(
     Returns:
         Cells (k,), the box that each answers for (k,), and how well the two overlap now (k,).
     """
+    if not len(wanted):
+        nothing = torch.zeros(0, dtype=torch.int64, device=raw.device)
+        return nothing, nothing, raw.new_zeros(0)
     middles = (net.cells + 0.5) * net.strides
     inside = _within(middles, wanted)
     centre = (wanted[:, :2] + wanted[:, 2:]) / 2

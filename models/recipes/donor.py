@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
+import yaml
 from onnx import numpy_helper
 from onnx.utils import Extractor
 from onnx2torch import convert
@@ -13,6 +18,7 @@ from torch import Tensor, nn
 
 from aihub.types import InputSpec
 
+CARD = Path(__file__).parent.parent / "object-detection" / "yolox-nano.yaml"
 STRIDES = (8, 16, 32)
 SIZE = 416
 """Pixels a side of the picture that the donor takes; letterboxed, BGR, 0 to 255."""
@@ -25,11 +31,19 @@ PRIOR = -4.6
 """Bias of fresh scores, log-odds of 1 in 100: nearly every cell is empty, and training shall not begin by learning that."""
 
 
+def _rare(channels: int, classes: int) -> nn.Conv2d:
+    """A fresh last convolution that begins by finding nothing."""
+    head = nn.Conv2d(channels, classes, 1)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.constant_(head.bias, PRIOR)
+    return head
+
+
 class Detector(nn.Module):
     """A body with one tower for classes and one for boxes at each stride, and a 1 x 1 convolution upon each.
 
     Args:
-        body: (n, 3, 416, 416) -> class and box features of each stride in turn.
+        body: gives class and box features of each stride in turn, of pictures (n, 3, 416, 416) or of what another has made of them.
         channels: of those features.
         classes: what it tells apart.
     """
@@ -37,20 +51,19 @@ class Detector(nn.Module):
     def __init__(self, body: nn.Module, channels: int, classes: int) -> None:
         super().__init__()
         self.body, self.classes = body, classes
-        kinds = [nn.Conv2d(channels, classes, 1) for _ in STRIDES]
         self.boxes = nn.ModuleList(nn.Conv2d(channels, 4, 1) for _ in STRIDES)
-        self.objects = nn.ModuleList(nn.Conv2d(channels, 1, 1) for _ in STRIDES)
-        for head in kinds:
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.constant_(head.bias, PRIOR)
-        self.kinds = nn.ModuleList(kinds)
+        self.objects = nn.ModuleList(_rare(channels, 1) for _ in STRIDES)
+        self.kinds = nn.ModuleList(_rare(channels, classes) for _ in STRIDES)
         cells, strides = grid()
         self.register_buffer("cells", cells, persistent=False)
         self.register_buffer("strides", strides, persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(n, 3, 416, 416) -> (n, 3549, 5 + classes): x, y, log w, log h in strides from the cell; log-odds of object and classes."""
-        features = self.body(pictures)
+    def forward(self, *seen: Tensor) -> Tensor:
+        """(n, 3, 416, 416), or whatever the body takes -> (n, 3549, 5 + classes).
+
+        x, y, log w, log h in strides from the cell; log-odds of object and classes.
+        """
+        features = self.body(*seen)
         levels = []
         for at in range(len(STRIDES)):
             of_kinds, of_boxes = features[2 * at], features[2 * at + 1]
@@ -76,34 +89,90 @@ def grid() -> tuple[Tensor, Tensor]:
     return torch.cat(cells), torch.cat(strides)
 
 
-def from_donor(path: Path, classes: int) -> Detector:
-    """A detector with everything of the donor but its classes.
+class Donor:
+    """YOLOX-nano as ONNX, with the names of its own exporter.
 
     Args:
-        path: YOLOX-nano as ONNX, with the names of its own exporter.
-        classes: of the new detector.
+        path: of the file.
 
     Raises:
         KeyError: it is another graph.
     """
-    graph = onnx.load(str(path))
-    weights = {value.name: value for value in graph.graph.initializer}
-    readers = {node.input[1]: node for node in graph.graph.node if node.op_type == "Conv"}
-    cuts = [
-        readers[f"head.{kind}_preds.{at}.weight"].input[0]
-        for at in range(len(STRIDES))
-        for kind in ("cls", "reg")
-    ]
-    body = convert(Extractor(graph).extract_model(["images"], cuts))
-    channels = numpy_helper.to_array(weights["head.reg_preds.0.weight"]).shape[1]
-    made = Detector(body, channels, classes)
-    for name, heads in (("reg", made.boxes), ("obj", made.objects)):
-        for at, head in enumerate(heads):
-            learned = {part: weights[f"head.{name}_preds.{at}.{part}"] for part in ("weight", "bias")}
-            head.load_state_dict(
-                {
-                    part: torch.from_numpy(numpy_helper.to_array(value).copy())
-                    for part, value in learned.items()
-                }
-            )
+
+    def __init__(self, path: Path) -> None:
+        self._graph = onnx.load(str(path))
+        self._weights = {value.name: value for value in self._graph.graph.initializer}
+        self._makers = {node.output[0]: node for node in self._graph.graph.node}
+        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self._graph.graph.node:
+            for name in node.input:
+                self._readers.setdefault(name, []).append(node)
+        self.channels = int(self._array("head.reg_preds.0.weight").shape[1])
+
+    def part(self, inputs: Sequence[str], outputs: Sequence[str]) -> nn.Module:
+        """What lies between some values of the graph; weights are copies."""
+        return convert(Extractor(self._graph).extract_model(list(inputs), list(outputs)))
+
+    def features(self, *kinds: str) -> list[str]:
+        """Names of the values that the last convolutions read, stride by stride; kinds are `cls` and `reg`."""
+        return [self._reads(f"head.{kind}_preds.{at}.weight") for at in range(len(STRIDES)) for kind in kinds]
+
+    def stems(self) -> list[str]:
+        """Names of the values that both towers of a stride begin with."""
+        found = []
+        for feature in self.features("reg"):
+            name = self._above(feature)
+            while sum(node.op_type == "Conv" for node in self._readers[name]) < len(("class", "box")):
+                name = self._above(name)
+            found.append(name)
+        return found
+
+    def lend(self, heads: Detector, inherited: Mapping[int, int]) -> None:
+        """Give all last convolutions, of classes only some: `heads`' index -> the donor's."""
+        self.lend_boxes(heads)
+        for at in range(len(STRIDES)):
+            heads.objects[at].load_state_dict(self._learned("obj", at))
+            known = self._learned("cls", at)
+            for part, values in heads.kinds[at].state_dict().items():
+                values[list(inherited)] = known[part][list(inherited.values())]
+
+    def lend_boxes(self, heads: Detector) -> None:
+        """Give the last convolutions of boxes only, to a detector of other things."""
+        for at in range(len(STRIDES)):
+            heads.boxes[at].load_state_dict(self._learned("reg", at))
+
+    def _learned(self, name: str, at: int) -> dict[str, Tensor]:
+        parts = ("weight", "bias")
+        return {
+            part: torch.from_numpy(self._array(f"head.{name}_preds.{at}.{part}").copy()) for part in parts
+        }
+
+    def _array(self, name: str) -> npt.NDArray[np.float32]:
+        return numpy_helper.to_array(self._weights[name])
+
+    def _reads(self, weight: str) -> str:
+        return str(self._readers[weight][0].input[0])
+
+    def _above(self, name: str) -> str:
+        """The first value that this one is made of."""
+        return next(str(one) for one in self._makers[name].input if one in self._makers)
+
+
+def from_donor(path: Path, classes: int, inherited: Mapping[int, int] = MappingProxyType({})) -> Detector:
+    """A detector with everything of the donor but its classes.
+
+    Args:
+        path: see `Donor`.
+        classes: of the new detector.
+        inherited: its classes that the donor knows -> the donor's index of each. The others are fresh.
+    """
+    donor = Donor(path)
+    made = Detector(donor.part(["images"], donor.features("cls", "reg")), donor.channels, classes)
+    donor.lend(made, inherited)
     return made
+
+
+def donor_labels() -> list[str]:
+    """What the donor tells apart, in its order."""
+    card = yaml.safe_load(CARD.read_text(encoding="utf-8"))
+    return [str(label) for label in card["labels"]]

@@ -7,7 +7,9 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from models.recipes.branch import Branched
 from models.recipes.donor import INPUT, SIZE, Detector
 
 OUTPUT = "found"
@@ -17,20 +19,31 @@ OPSET = 17
 class Served(nn.Module):
     """A detector as it is served."""
 
-    def __init__(self, net: Detector) -> None:
+    def __init__(self, net: Detector | Branched) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, 416, 416, 3) uint8 BGR -> (n, 4 + classes, 3549): x, y of the middle, width, height in pixels; probabilities."""
-        raw = self.net(images.permute(0, 3, 1, 2).float())
+        """(n, 416, 416, 3) uint8 BGR -> (n, 4 + classes, columns): x, y of the middle, width, height in pixels; probabilities.
+
+        There are 3549 columns, and of two detectors twice as many: each knows the classes of its own only.
+        """
+        pictures = images.permute(0, 3, 1, 2).float()
+        if isinstance(self.net, Detector):
+            return torch.cat(self._told(self.net(pictures)), -1).transpose(1, 2)
+        (old, known), (new, learned) = (self._told(raw) for raw in self.net.both(pictures))
+        known = functional.pad(known, (0, learned.shape[-1]))
+        learned = functional.pad(learned, (known.shape[-1] - learned.shape[-1], 0))
+        rows = torch.cat((torch.cat((old, known), -1), torch.cat((new, learned), -1)), 1)
+        return rows.transpose(1, 2)
+
+    def _told(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         middle = (raw[..., :2] + self.net.cells) * self.net.strides
         size = torch.exp(raw[..., 2:4]) * self.net.strides
-        scores = raw[..., 5:].sigmoid() * raw[..., 4:5].sigmoid()
-        return torch.cat((middle, size, scores), -1).transpose(1, 2)
+        return torch.cat((middle, size), -1), raw[..., 5:].sigmoid() * raw[..., 4:5].sigmoid()
 
 
-def export(net: Detector, path: Path, notes: dict[str, str]) -> None:
+def export(net: Detector | Branched, path: Path, notes: dict[str, str]) -> None:
     """Write an ONNX file.
 
     Args:

@@ -1,8 +1,8 @@
-"""Figures of a detector of our own for its card: on its test part, by source, and on pictures that show none of its labels.
+"""Figures of a model of our own for its card, on pictures that nothing was learned from.
 
 python -m models.recipes.figures fire-smoke --data DIR [--media DIR] --out models/object-detection
 
-The threshold is chosen on the validation parts, and everything is then measured on the test parts, which nothing was learned
+Thresholds are chosen on the validation parts, and everything is then measured on the test parts, which nothing was learned
 or chosen on. Needs `aihub[evaluate]`, not torch. Writes NAME.report.json, NAME.curve.png and NAME.sheet.jpg to `--out`.
 """
 
@@ -12,7 +12,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,66 +23,90 @@ import numpy.typing as npt
 
 from aihub.engine.engine import Engine
 from aihub.engine.store import ModelStore
-from aihub.evaluation import Predict, Report, Rule, ask, evaluate, read_truth, through
+from aihub.evaluation import Predict, Report, Rule, agree, measure, through
 from aihub.evaluation.folder import write_report
+from aihub.settings import settings
 from aihub.types import Detections, Frame
+from models.recipes.exams import EXAMS, Exam, Sat, sit
 
-SETS: Mapping[str, str] = {"fire-smoke": "fire_smoke"}
-OTHERS = ("hard_hat", "construction_site", "garbage_bins", "litter", "pothole", "hard_hat_workers")
-"""Sets that show none of the labels."""
-MOST_FALSE = 0.03
-"""Share of the pictures without any label that may be raised on the validation parts."""
+Surest = npt.NDArray[np.float64]
+ANY = "any"
 
 
-def surest(found: Iterable[Detections]) -> npt.NDArray[np.float64]:
-    """(n,) confidence of the surest box on each picture, 0 where there is none."""
-    return np.array([float(one.confidence.max(initial=0.0)) for one in found])
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that is measured.
+
+    Attributes:
+        name: of it.
+        labels: of it, those that are measured.
+        predict: looks at a frame.
+        teacher: the exam's teacher, where there is one.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    predict: Predict
+    teacher: Predict | None = None
 
 
-def elsewhere(predict: Predict, data: Path, split: str) -> npt.NDArray[np.float64]:
-    """`surest` on one part of every set that shows none of the labels."""
-    return np.concatenate([surest(ask(predict, read_truth(data / name, split)).found) for name in OTHERS])
+def rule_of(val: Sat, candidate: Candidate, most_false: float | None) -> Rule:
+    """How the threshold of each label was chosen on the validation parts."""
+    if most_false is None:
+        return Rule(given=_report(val, candidate, Rule()).chosen)
+    # The lowest threshold that raises few enough of them.
+    lowest = np.quantile(_any(val.quiet)[ANY], 1 - most_false, method="higher")
+    return Rule(confidence=round(float(lowest) + 1e-4, 3))
 
 
-def figures(predict: Predict, name: str, labels: Sequence[str], data: Path, media: Path | None) -> tuple[dict[str, Any], Report]:  # fmt: skip
+def _any(quiet: Mapping[str, Surest]) -> dict[str, Surest]:
+    """With the surest box of any label, where all labels are asked of the same pictures."""
+    return {**quiet, ANY: np.stack(list(quiet.values())).max(0)}
+
+
+def figures(candidate: Candidate, exam: Exam, data: Path, media: Path | None) -> tuple[dict[str, Any], Report]:  # fmt: skip
     """Everything that the card says.
 
     Args:
-        predict: the model.
-        name: of the model.
-        labels: of the model.
+        candidate: what is measured.
+        exam: what on.
         data: folder of the sets.
-        media: folder of other pictures that show none of the labels, or None.
+        media: folder of other pictures that show none of the labels but in `exam.media`, or None.
     """
-    val, test = read_truth(data / SETS[name], "val"), read_truth(data / SETS[name], "test")
-    calm = surest(ask(predict, val.with_pictures(val.bare)).found)
-    quiet = np.concatenate((calm, elsewhere(predict, data, "val")))
-    # The lowest threshold that raises few enough of the quiet pictures.
-    threshold = round(float(np.quantile(quiet, 1 - MOST_FALSE, method="higher")) + 1e-4, 3)
-    report = evaluate(predict, test, model=name, model_labels=tuple(labels), rule=Rule(confidence=threshold))
+    val, test = (
+        sit(candidate.predict, candidate.labels, exam, data, split, candidate.teacher)
+        for split in ("val", "test")
+    )
+    report = _report(test, candidate, rule_of(val, candidate, exam.most_false))
     told = report.to_json()
-    own = told["all"]["pictures"]
-    other = elsewhere(predict, data, "test") >= threshold
-    false = {
-        "of the set": (own["false_alarms"], own["without_boxes"]),
-        "of other sets": (int(other.sum()), len(other)),
-    }
-    if media is not None:
-        shown = surest(found_in(predict, media / "images", SETS[name])) >= threshold
-        false["of the test media"] = (int(shown.sum()), len(shown))
-    raised, without = (sum(column) for column in zip(*false.values(), strict=True))
+    quiet = dict(test.quiet)
+    if media is not None and exam.media:
+        shown = list(found_in(candidate.predict, media / "images", exam.media))
+        for label in quiet:
+            surest = [float(one.select([label]).confidence.max(initial=0.0)) for one in shown]
+            quiet[label] = np.concatenate((quiet[label], surest))
+    if exam.most_false is not None:
+        quiet = _any(quiet)
     return {
-        "threshold": threshold,
-        "map50": told["map50"],
-        "map50_95": told["map50_95"],
-        "ap50": {label: one["ap50"] for label, one in told["classes"].items()},
-        "pictures with": own["with"],
-        "picture recall": round(own["recall"], 4),
-        "pictures without": without,
-        "false alarms per 1000": round(1000 * raised / without, 1),
-        "false alarms": {kind: f"{some} of {every}" for kind, (some, every) in false.items()},
-        "sources": told["sources"],
-    }, report
+        name: told[name] for name in ("data", "map50", "map50_95", "all", "classes", "sources", "notes")
+    } | {"quiet": _raised(quiet, report)}, report
+
+
+def _raised(quiet: Mapping[str, Surest], report: Report) -> dict[str, Any]:
+    """Of the pictures that do not show a label, how many it raises all the same."""
+    cut = dict(zip(report.naming.labels, report.thresholds.tolist(), strict=True))
+    raised = {label: np.greater_equal(surest, cut[label]) for label, surest in quiet.items() if label != ANY}
+    if ANY in quiet:
+        raised[ANY] = np.greater_equal(quiet[ANY], min(cut.values()))
+    return {
+        label: {"pictures": len(of), "raised": int(of.sum()), "per_1000": round(1000 * float(of.mean()), 1)}
+        for label, of in raised.items()
+    }
+
+
+def _report(sat: Sat, candidate: Candidate, rule: Rule) -> Report:
+    naming = agree(sat.truth, candidate.labels, {})
+    return measure(sat.answers, sat.truth, naming, model=candidate.name, rule=rule)
 
 
 def found_in(predict: Predict, folder: Path, left_out: str) -> Iterator[Detections]:
@@ -97,19 +122,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=sorted(SETS))
+    parser.add_argument("name", choices=sorted(EXAMS))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--media", type=Path)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the model cards")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
+    exam = EXAMS[asked.name]
     with tempfile.TemporaryDirectory() as folder:
-        store = ModelStore.from_folder(asked.models, cache=Path(folder))
+        store = ModelStore.from_folder(asked.models, cache=Path(folder), mirror=settings().model_mirror)
         card = store.resolve(asked.name)
+        examined = {label for marked in exam.sets.values() for label in marked}
+        labels = tuple(label for label in card.labels if label in examined)
         with Engine(store) as engine:
-            made, report = figures(
-                through(engine, card.name), card.name, card.labels, asked.data, asked.media
-            )
+            teacher = through(engine, exam.teacher) if exam.teacher else None
+            candidate = Candidate(card.name, labels, through(engine, card.name), teacher)
+            made, report = figures(candidate, exam, asked.data, asked.media)
         (asked.out / f"{card.name}.report.json").write_text(
             json.dumps(made, indent=1) + "\n", encoding="utf-8"
         )

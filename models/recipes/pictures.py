@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aihub.errors import InputError
-from aihub.evaluation import Truth, read_truth
+from aihub.evaluation import Predict, Truth, read_truth
+from models.recipes.assignment import UNSURE
 from models.recipes.donor import PAD, SIZE
+from models.recipes.teaching import taught
 
 F32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -26,30 +28,50 @@ class Picture:
     Attributes:
         path: JPEG or PNG.
         boxes: (m, 4) corners in its own pixels.
-        kinds: (m,) indices into the recipe's labels.
+        kinds: (m,) indices into the recipe's labels; `UNSURE` where it is open what is there, if anything.
+        known: (labels,) True for what is marked wherever it shows; of the others nobody knows whether they are there.
     """
 
     path: Path
     boxes: F32
     kinds: npt.NDArray[np.int64]
+    known: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Shaken:
+    """A training picture.
+
+    Attributes:
+        pixels: (416, 416, 3) BGR.
+        boxes: (m, 4) corners in it.
+        kinds: (m,) indices into the recipe's labels.
+        known: see `Picture`.
+    """
+
+    pixels: Pixels
+    boxes: F32
+    kinds: npt.NDArray[np.int64]
+    known: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Parts of data sets, and digests of the files that list them. The labels of each are the recipe's, or none."""
+    """Parts of data sets, and digests of the files that list them. The labels of each are those that it marks throughout."""
 
     truths: tuple[Truth, ...]
     digests: Mapping[str, str]
 
-    @property
-    def pictures(self) -> list[Picture]:
-        """All pictures in order, each with its own boxes."""
+    def pictures(self, labels: Sequence[str]) -> list[Picture]:
+        """All pictures in order, each with its own boxes; kinds count in `labels`."""
         found = []
         for truth in self.truths:
+            known = np.array([label in truth.labels for label in labels])
+            kinds = np.array([labels.index(label) for label in truth.labels], np.int64)
             for at, picture in enumerate(truth.pictures):
                 mine = truth.picture == at
-                boxes = truth.xyxy[mine].astype(np.float32)
-                found.append(Picture(picture.path, boxes, truth.class_id[mine]))
+                of_mine = np.where(truth.crowd[mine], UNSURE, kinds[truth.class_id[mine]])
+                found.append(Picture(picture.path, truth.xyxy[mine].astype(np.float32), of_mine, known))
         return found
 
     def some(self, count: int, random: np.random.Generator) -> Split:
@@ -59,6 +81,10 @@ class Split:
         wanted[random.permutation(len(wanted))[:count]] = True
         return Split((truth.with_pictures(wanted),), self.digests)
 
+    def labelled_by(self, teacher: Predict, labels: Sequence[str]) -> Split:
+        """The same pictures with a teacher's boxes; see `taught`."""
+        return Split(tuple(taught(truth, teacher, labels) for truth in self.truths), self.digests)
+
     @classmethod
     def joined(cls, parts: Sequence[Split]) -> Split:
         """All of them in order."""
@@ -66,14 +92,13 @@ class Split:
         return cls(tuple(truth for part in parts for truth in part.truths), digests)
 
 
-def read(folder: Path, split: str, labels: Sequence[str], *, empty: bool = False) -> Split:
+def read(folder: Path, split: str, labels: Sequence[str]) -> Split:
     """One part of a data set.
 
     Args:
         folder: of the set.
         split: `train`, `val`, `test`, or `annotations` of a set that is not split.
-        labels: what is wanted, in order; boxes of anything else are left out.
-        empty: take every picture as one without any of the labels. For sets about something else.
+        labels: what the set marks wherever it shows, or what shows nowhere in it; boxes of anything else are left out.
 
     Raises:
         InputError: no such part, or it is not what `aihub.evaluation` reads.
@@ -83,7 +108,7 @@ def read(folder: Path, split: str, labels: Sequence[str], *, empty: bool = False
         raise InputError(f"{folder}: no {split}.json in it", field="split")
     listed = folder / f"{split}.json"
     digest = hashlib.sha256(listed.read_bytes()).hexdigest()
-    return Split((truth.with_labels(() if empty else labels),), {f"{folder.name}/{listed.name}": digest})
+    return Split((truth.with_labels(labels),), {f"{folder.name}/{listed.name}": digest})
 
 
 def load(picture: Picture) -> Pixels:
@@ -105,24 +130,33 @@ class Shaker:
         pictures: to draw from.
         seed: equal seeds give equal pictures.
         mosaic: how often four are put together; 0 to 1.
+        zoom: see `Plan`.
     """
 
-    def __init__(self, pictures: Sequence[Picture], seed: int, mosaic: float = 0.6) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], seed: int, mosaic: float = 0.6, zoom: float = 1.0
+    ) -> None:
+        self._zoom = zoom
         self._pictures, self._random, self.mosaic = pictures, np.random.default_rng(seed), mosaic
+        # Four on one canvas know the same things, or it would be none of the four's.
+        self._alike: dict[bytes, list[int]] = {}
+        for at, picture in enumerate(pictures):
+            self._alike.setdefault(picture.known.tobytes(), []).append(at)
 
-    def make(self, index: int) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
-        """Picture `index`, shaken: (416, 416, 3) uint8 BGR, corners in it, classes."""
+    def make(self, index: int) -> Shaken:
+        """Picture `index`, shaken."""
+        picture = self._pictures[index]
         if self._random.random() < self.mosaic:
-            others = self._random.integers(0, len(self._pictures), 3).tolist()
+            alike = self._alike[picture.known.tobytes()]
+            others = [alike[at] for at in self._random.integers(0, len(alike), 3).tolist()]
             pixels, boxes, kinds = self._four([index, *others])
         else:
-            picture = self._pictures[index]
             pixels, boxes, kinds = load(picture), picture.boxes, picture.kinds
         pixels, boxes, kinds = self._move(pixels, boxes, kinds)
         if self._random.random() < 0.5:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
             boxes = np.stack((SIZE - boxes[:, 2], boxes[:, 1], SIZE - boxes[:, 0], boxes[:, 3]), 1)
-        return self._recolour(pixels), boxes.astype(np.float32), kinds
+        return Shaken(self._recolour(pixels), boxes.astype(np.float32), kinds, picture.known)
 
     def _four(self, indices: Sequence[int]) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
         side = 2 * SIZE
@@ -149,7 +183,7 @@ class Shaker:
         self, pixels: Pixels, boxes: F32, kinds: npt.NDArray[np.int64]
     ) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
         height, width = pixels.shape[:2]
-        base = SIZE / max(height, width)
+        base = SIZE / max(height, width) * (self._zoom if max(height, width) > SIZE * 1.5 else 1.0)
         scale = base * self._random.uniform(0.7, 1.6 if max(height, width) > SIZE * 1.5 else 1.3)
         stretch = self._random.uniform(0.85, 1.18)
         sx, sy = scale * stretch, scale / stretch

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aihub.evaluation import Predict
+from models.recipes.donor import donor_labels
 from models.recipes.pictures import Split, read
 from models.recipes.training import Plan
 
@@ -19,34 +21,60 @@ class Recipe:
     Attributes:
         name: of the model.
         labels: what it tells apart, in order.
-        sets: data sets with these labels.
+        sets: data sets, and which of the labels each marks wherever they show. Of the others nothing is learned from it: neither
+            that they are there nor that they are not.
         negatives: other sets, and how many of their training pictures teach what is none of the labels.
+        unsure: labels that may show in those all the same.
+        inherits: labels that begin with what the donor knows -> its name for them.
+        beside: the donor stays as it is, and what it does not know is learned beside it; these labels come last.
+        teacher: model that labels the pictures in place of people; empty for none.
         plan: how it is trained.
     """
 
     name: str
     labels: tuple[str, ...]
-    sets: tuple[str, ...]
+    sets: Mapping[str, tuple[str, ...]]
     negatives: Mapping[str, int] = field(default_factory=dict)
+    unsure: tuple[str, ...] = ()
+    inherits: Mapping[str, str] = field(default_factory=dict)
+    beside: bool = False
+    teacher: str = ""
     plan: Plan = field(default_factory=Plan)
 
-    def learned_from(self, data: Path, also: Sequence[Path] = ()) -> Split:
+    @property
+    def inherited(self) -> dict[int, int]:
+        """`inherits` by index: ours -> the donor's."""
+        theirs = donor_labels() if self.inherits else []
+        return {self.labels.index(mine): theirs.index(name) for mine, name in self.inherits.items()}
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Labels that are learned: all, or those that the donor beside does not know."""
+        return tuple(label for label in self.labels if not (self.beside and label in self.inherits))
+
+    def learned_from(self, data: Path, teacher: Predict | None = None, also: Sequence[Path] = ()) -> Split:
         """The training part. Never a `test` part, of any set.
 
         Args:
             data: folder of the data sets.
+            teacher: the model of that name.
             also: folders of further pictures, each with `annotations.json`, as `aihub datasets export` writes them.
 
         Raises:
             InputError: a set is not there.
         """
-        parts = [read(data / name, "train", self.labels) for name in self.sets]
+        parts = [read(data / name, "train", marked) for name, marked in self.sets.items()]
         random = np.random.default_rng(self.plan.seed)
+        absent = [label for label in self.labels if label not in self.unsure]
         for name, count in self.negatives.items():
-            parts.append(read(data / name, "train", self.labels, empty=True).some(count, random))
+            parts.append(read(data / name, "train", absent).some(count, random))
         parts += [read(folder, "annotations", self.labels) for folder in also]
-        return Split.joined(parts)
+        return self._labelled(Split.joined(parts), teacher)
 
-    def checked_on(self, data: Path) -> Split:
+    def checked_on(self, data: Path, teacher: Predict | None = None) -> Split:
         """The validation part, which chooses among the epochs."""
-        return Split.joined([read(data / name, "val", self.labels) for name in self.sets])
+        parts = [read(data / name, "val", marked) for name, marked in self.sets.items()]
+        return self._labelled(Split.joined(parts), teacher)
+
+    def _labelled(self, split: Split, teacher: Predict | None) -> Split:
+        return split.labelled_by(teacher, self.fresh) if teacher else split

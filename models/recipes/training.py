@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -30,11 +31,12 @@ from aihub.engine.preprocess import prepare
 from aihub.evaluation import Predict, Truth, evaluate
 from aihub.evaluation.detections import FLOOR
 from aihub.types import Detections, Frame
-from models.recipes.assignment import loss_of
+from models.recipes.assignment import Wanted, loss_of
+from models.recipes.branch import Branched
 from models.recipes.donor import INPUT, Detector
 from models.recipes.pictures import Picture, Shaker
 
-Batch = tuple[Tensor, list[tuple[Tensor, Tensor]]]
+Batch = tuple[Tensor, list[Wanted]]
 OVERLAP = 0.5
 """Of two boxes of one class that overlap more, the weaker goes."""
 CLEAN_SHARE = 0.25
@@ -54,6 +56,7 @@ class Plan:
         seed: of pictures, order and fresh weights.
         minutes: stop after this long, with the rate brought down by then; 0 for no limit.
         every: epochs between looks at the validation part.
+        zoom: how large four pictures on one canvas are drawn: 1 shows them whole, each at half its size, 2 a quarter of them at its own.
     """
 
     epochs: int = 30
@@ -64,6 +67,7 @@ class Plan:
     seed: int = 1
     minutes: float = 0.0
     every: int = 3
+    zoom: float = 1.0
 
 
 class _Way:
@@ -96,13 +100,24 @@ class _Way:
         return self._plan.rate * rising * (0.02 + 0.98 * (1 + math.cos(math.pi * self.done)) / 2)
 
 
-def train(net: Detector, pictures: Sequence[Picture], checks: Sequence[Truth], plan: Plan, log: Path) -> Detector:  # fmt: skip
+Net = TypeVar("Net", Detector, Branched)
+
+
+def train(
+    net: Net,
+    pictures: Sequence[Picture],
+    checks: Sequence[Truth],
+    labels: tuple[str, ...],
+    plan: Plan,
+    log: Path,
+) -> Net:
     """Train, and give the averaged weights of the best look at `checks`.
 
     Args:
         net: is changed.
         pictures: to learn from.
-        checks: never learned from; choose among the epochs. Their labels are the detector's, in its order.
+        checks: never learned from; choose among the epochs, each by the labels that it has.
+        labels: of the detector, in its order.
         plan: how.
         log: JSON lines, one an epoch: the training curve.
     """
@@ -112,7 +127,7 @@ def train(net: Detector, pictures: Sequence[Picture], checks: Sequence[Truth], p
     _freeze(net, plan.frozen)
     average = copy.deepcopy(net).eval()
     optimiser = _optimiser(net, plan)
-    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed)
+    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed, zoom=plan.zoom)
     best = (-1.0, average.state_dict())  # no copy: without checks the last weights are the best
     with log.open("w", encoding="utf-8") as curve:
         head = {"plan": asdict(plan), "pictures": len(pictures), "checks": sum(len(t.pictures) for t in checks)}  # fmt: skip
@@ -123,7 +138,7 @@ def train(net: Detector, pictures: Sequence[Picture], checks: Sequence[Truth], p
             last = way.late or epoch == plan.epochs - 1
             row: dict[str, float] = {"epoch": epoch, "loss": round(loss, 4), "seconds": round(way.seconds)}
             if checks and (last or epoch % plan.every == plan.every - 1):
-                row |= {name: round(score, 4) for name, score in look(average, checks).items()}
+                row |= {name: round(score, 4) for name, score in look(average, labels, checks).items()}
                 if row["map50"] > best[0]:
                     best = (row["map50"], copy.deepcopy(average.state_dict()))
             curve.write(json.dumps(row) + "\n")
@@ -136,7 +151,7 @@ def train(net: Detector, pictures: Sequence[Picture], checks: Sequence[Truth], p
 
 
 def _epoch(
-    net: Detector, average: Detector, optimiser: torch.optim.Optimizer, batches: Iterator[Batch], way: _Way
+    net: Net, average: Net, optimiser: torch.optim.Optimizer, batches: Iterator[Batch], way: _Way
 ) -> float:
     """Learn from batches until they end or the time does; the mean loss of a step."""
     net.train()
@@ -144,7 +159,7 @@ def _epoch(
     for inputs, truth in batches:
         for group in optimiser.param_groups:
             group["lr"] = way.rate * group["share"]
-        moved = [(boxes.to(device), kinds.to(device)) for boxes, kinds in truth]
+        moved = [Wanted(*(part.to(device) for part in one)) for one in truth]
         losses.append(_step(net, optimiser, inputs.to(device), moved))
         way.step += 1
         _follow(average, net, min(0.998, (1 + way.step) / (20 + way.step)))
@@ -153,23 +168,23 @@ def _epoch(
     return fmean(losses)
 
 
-def _freeze(net: Detector, count: int) -> None:
+def _freeze(net: Detector | Branched, count: int) -> None:
     convolutions = [module for module in net.body.modules() if isinstance(module, nn.Conv2d)]
     for module in convolutions[:count]:
         for weight in module.parameters():
             weight.requires_grad_(requires_grad=False)
 
 
-def _optimiser(net: Detector, plan: Plan) -> torch.optim.Optimizer:
+def _optimiser(net: Detector | Branched, plan: Plan) -> torch.optim.Optimizer:
     old = [weight for weight in net.body.parameters() if weight.requires_grad]
     known = {id(weight) for weight in net.body.parameters()}
-    new = [weight for weight in net.parameters() if id(weight) not in known]
+    new = [weight for weight in net.parameters() if weight.requires_grad and id(weight) not in known]
     groups = [{"params": old, "share": plan.slower}, {"params": new, "share": 1.0}]
     return torch.optim.AdamW(groups, lr=plan.rate, weight_decay=5e-3)
 
 
 def _step(
-    net: Detector, optimiser: torch.optim.Optimizer, inputs: Tensor, truth: list[tuple[Tensor, Tensor]]
+    net: Detector | Branched, optimiser: torch.optim.Optimizer, inputs: Tensor, truth: list[Wanted]
 ) -> float:
     fast = torch.autocast(inputs.device.type, torch.bfloat16)
     with fast if _computes_bfloat16(inputs.device) else contextlib.nullcontext():
@@ -202,10 +217,11 @@ def _batches(shaker: Shaker, count: int, size: int, seed: int) -> Iterator[Batch
     def fill() -> None:
         for at in range(0, max(count - size + 1, 1), size):
             made = [shaker.make(index) for index in order[at : at + size]]
-            pixels = np.stack([one for one, _, _ in made]).transpose(0, 3, 1, 2)
+            pixels = np.stack([one.pixels for one in made]).transpose(0, 3, 1, 2)
             # Channels last, as `pixels` lies in memory already: 1.8 times as fast on a CPU as planes.
             inputs = torch.from_numpy(pixels).float()
-            ready.put((inputs, [(torch.from_numpy(b), torch.from_numpy(k)) for _, b, k in made]))
+            truth = [Wanted(*map(torch.from_numpy, (one.boxes, one.kinds, one.known))) for one in made]
+            ready.put((inputs, truth))
         ready.put(None)
 
     cv2.setNumThreads(1)
@@ -214,23 +230,27 @@ def _batches(shaker: Shaker, count: int, size: int, seed: int) -> Iterator[Batch
         yield batch
 
 
-def look(net: Detector, checks: Sequence[Truth]) -> dict[str, float]:
-    """mAP at an overlap of 0.5 and over 0.5 to 0.95, on pictures that were not learned from; see `scores`."""
-    return scores(partial(found_on, net, checks[0].labels), checks)
+def look(net: Detector | Branched, labels: tuple[str, ...], checks: Sequence[Truth]) -> dict[str, float]:
+    """How good it is on pictures that were not learned from; see `scores`."""
+    return scores(partial(found_on, net, labels), labels, checks)
 
 
-def scores(predict: Predict, checks: Sequence[Truth]) -> dict[str, float]:
-    """`map50`, `map`, and `ap50_{class}` for each class; the mean of the sets where there are several."""
-    rows = []
+def scores(predict: Predict, labels: Sequence[str], checks: Sequence[Truth]) -> dict[str, float]:
+    """AP at an overlap of 0.5 of each label (`ap50_fire`), the mean of the sets that have it, and `map50`, the mean of the labels."""
+    found: dict[str, list[float]] = {}
     for truth in checks:
-        figures = evaluate(predict, truth, model_labels=truth.labels).to_json()
-        of_class = {f"ap50_{at}": kind["ap50"] for at, kind in enumerate(figures["classes"].values())}
-        rows.append({"map50": figures["map50"], "map": figures["map50_95"]} | of_class)
-    return {name: fmean(row[name] or 0.0 for row in rows) for name in rows[0]}
+        figures = evaluate(predict, truth, model_labels=labels).to_json()
+        for label, kind in figures["classes"].items():
+            if kind["ap50"] is not None:
+                found.setdefault(label, []).append(kind["ap50"])
+    of_label = {f"ap50_{label}": fmean(found[label]) for label in labels if label in found}
+    return {"map50": fmean(of_label.values()) if of_label else 0.0} | of_label
 
 
 @torch.no_grad()
-def found_on(net: Detector, labels: tuple[str, ...], frame: Frame, floor: float = FLOOR) -> Detections:
+def found_on(
+    net: Detector | Branched, labels: tuple[str, ...], frame: Frame, floor: float = FLOOR
+) -> Detections:
     """What it finds on a frame, best first, as the engine will once it is exported: at most 100 boxes."""
     pixels, placement = prepare(frame, INPUT)
     inputs = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().to(net.cells.device)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from aihub.bench.scenes.canvas import SIZE, Colour, clouds, grain, slope
+from aihub.algorithms.actors import Colour, car
+from aihub.bench.scenes.canvas import SIZE, clouds, grain, slope
 from aihub.types.frame import Image
 
 SPELLS = ("good", "black", "good", "frozen", "good", "blurred")
@@ -56,43 +57,6 @@ def _street(rng: np.random.Generator) -> Image:
     return grain(picture, rng, 1.5)
 
 
-def car(
-    picture: Image, x: int, ground: int, colour: Colour, *, left: bool = False, scale: float = 1.0
-) -> None:
-    """Draw a car from the side.
-
-    Args:
-        picture: changed in place.
-        x: middle, pixels; may lie outside.
-        ground: where the wheels stand, pixels.
-        colour: of the body, BGR.
-        left: it drives to the left.
-        scale: 1 is 64 pixels long.
-    """
-    turn = -1 if left else 1
-
-    def points(*pairs: tuple[float, float]) -> list[np.ndarray[tuple[int, int], np.dtype[np.int32]]]:
-        return [
-            np.array([(round(x + turn * a * scale), round(ground - b * scale)) for a, b in pairs], np.int32)
-        ]
-
-    dark: Colour = (int(colour[0] * 0.6), int(colour[1] * 0.6), int(colour[2] * 0.6))
-    cv2.ellipse(
-        picture, (x, ground), (round(34 * scale), round(4 * scale)), 0, 0, 360, (52, 52, 54), -1, cv2.LINE_AA
-    )
-    cv2.fillPoly(
-        picture, points((-32, 5), (-32, 14), (-24, 16), (26, 16), (32, 11), (32, 5)), colour, cv2.LINE_AA
-    )
-    cv2.fillPoly(picture, points((-24, 16), (-15, 26), (8, 26), (20, 16)), colour, cv2.LINE_AA)
-    cv2.fillPoly(picture, points((-20, 16), (-13, 24), (-4, 24), (-4, 16)), (86, 72, 60), cv2.LINE_AA)
-    cv2.fillPoly(picture, points((-1, 16), (-1, 24), (7, 24), (16, 16)), (86, 72, 60), cv2.LINE_AA)
-    cv2.fillPoly(picture, points((-32, 5), (-32, 8), (32, 8), (32, 5)), dark)
-    for a in (-19, 19):
-        middle = (round(x + a * scale), round(ground - 5 * scale))
-        cv2.circle(picture, middle, round(6 * scale), (30, 30, 30), -1, cv2.LINE_AA)
-        cv2.circle(picture, middle, max(round(2.5 * scale), 1), (160, 160, 162), -1, cv2.LINE_AA)
-
-
 class _Noise:
     """Sensor noise that is renewed in a few blocks at a time."""
 
@@ -136,8 +100,8 @@ def draw(fps: float, seed: int, *, spell_s: float) -> Iterator[Image]:
         picture = covered if spell == "black" else street.copy()
         if spell != "black":
             for speed, ground, start, colour in _CARS:
-                x = round((start + speed * time) % 620) - 70
-                car(picture, x, ground + 22, colour, left=speed < 0, scale=1.1)
+                x = (start + speed * time) % 640 - 80
+                car(picture, (x, ground + 22), 84, colour, left=speed < 0)
         if spell == "blurred":
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 6), np.uint8)
         shown = noise.over(picture)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from aihub.bench.scenes.canvas import SIZE, Colour, clouds, grain, slope
-from aihub.bench.scenes.street import car
+from aihub.algorithms.actors import WARDROBE, car, person
+from aihub.bench.scenes.canvas import SIZE, clouds, grain, slope
 from aihub.types.frame import Image
 
 CYCLE_S = 20.0
-PARKED = (286, 186, 374, 226)
+PARKED = (270, 178, 400, 226)
 """Where a car parks from 6 s to 15 s of each cycle: left, top, right, bottom; pixels."""
 
 
@@ -37,41 +37,20 @@ def _yard(rng: np.random.Generator) -> Image:
     return grain(picture, rng, 2.0)
 
 
-def _person(picture: Image, x: float, ground: int, time: float, coat: Colour, size: float = 1.0) -> None:
-    swing = float(np.sin(time * 7)) * 5 * size
-
-    def at(across: float, up: float) -> tuple[int, int]:
-        return round(x + across * size), round(ground - up * size)
-
-    thick = max(round(4 * size), 2)
-    cv2.ellipse(
-        picture, at(0, 0), (round(9 * size), round(2 * size)), 0, 0, 360, (92, 96, 98), -1, cv2.LINE_AA
-    )
-    for way in (1, -1):
-        foot = (round(x + way * swing), ground)
-        cv2.line(picture, at(0, 20), foot, (60, 48, 40), thick, cv2.LINE_AA)
-        hand = (round(x - way * swing), round(ground - 22 * size))
-        cv2.line(picture, at(0, 35), hand, coat, max(thick - 1, 1), cv2.LINE_AA)
-    cv2.ellipse(picture, at(0, 29), (round(5.5 * size), round(11 * size)), 0, 0, 360, coat, -1, cv2.LINE_AA)
-    cv2.circle(picture, at(0, 45), max(round(4.6 * size), 2), (150, 178, 214), -1, cv2.LINE_AA)
-    cv2.ellipse(
-        picture, at(0, 47), (round(4.6 * size), round(3.2 * size)), 0, 180, 360, (40, 44, 56), -1, cv2.LINE_AA
-    )
-
-
 def draw(fps: float, seed: int) -> Iterator[Image]:
     """Endless pictures of the scene."""
     still = _yard(np.random.default_rng(seed))
-    middle, ground = (PARKED[0] + PARKED[2]) // 2, PARKED[3]
+    left, _, right, ground = PARKED
+    length = right - left
     for number in range(1 << 30):
         time = number / fps
         cycle = time % CYCLE_S
         picture = still.copy()
-        _person(picture, 500 - 34 * (time % 16), 168, time, (120, 70, 40), 0.8)
+        person(picture, (520 - 34 * (time % 17), 190), 84, 5 * time, WARDROBE[1])
         if 2 <= cycle < 18:
             come = min((cycle - 2) / 4, 1.0)
             go = max((cycle - 15) / 3, 0.0)
-            x = -60 + (middle + 60) * (1 - (1 - come) ** 2) + (540 - middle) * go**2
-            car(picture, round(x), ground, (60, 66, 176), scale=1.3)
-        _person(picture, -20 + 40 * (time % 13), 246, time + 1, (60, 130, 70), 1.15)
+            rear = left - (left + length) * (1 - come) ** 2 + (SIZE[0] + 20 - left) * go**2
+            car(picture, (rear, ground), length, (60, 66, 176))
+        person(picture, (40 * (time % 14) - 40, 258), 112, 5 * time + 1, WARDROBE[2])
         yield picture
