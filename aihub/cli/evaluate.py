@@ -75,9 +75,9 @@ def evaluate_model(
     truth = read_truth(data, split, skip_missing=skip_missing)
     folder = None if out is None else _apart(out, data)
     with Runtime(quiet_settings(), kind="cli") as runtime:
-        card = _detector(runtime, model)
+        card, size = _detector(runtime, model)
         agree(truth, card.labels, mapping, only)  # what is wrong with names is said before anything runs
-        report = _measured(runtime, card, truth, mapping, only, rule, quiet=json)
+        report = _measured(runtime, card, size, truth, mapping, only, rule, quiet=json)
     files = [] if folder is None else write_report(report, output_folder(folder))
     if json:
         print_json(report.to_json() | ({"files": [str(file) for file in files]} if files else {}))
@@ -110,7 +110,8 @@ def compare_models(
     rule, mapping, only = Rule(precision, confidence), _mapping(mapped), _listed(labels)
     truth = read_truth(data, split, skip_missing=skip_missing)
     with Runtime(quiet_settings(), kind="cli") as runtime:
-        cards = [_detector(runtime, name) for name in (first, second)]
+        found = [_detector(runtime, name) for name in (first, second)]
+        cards = [card for card, _ in found]
         maps = [_known(mapping, card) for card in cards]
         if strays := [name for name in mapping if not any(name in own for own in maps)]:
             raise InputError(f"--map {strays[0]}: neither model has such a label", field="map")
@@ -123,8 +124,8 @@ def compare_models(
                 field="labels", hint="join names that differ with --map MODEL_LABEL=DATASET_LABEL",
             )  # fmt: skip
         reports = [
-            _measured(runtime, card, truth, own, shared, rule, quiet=json)
-            for card, own in zip(cards, maps, strict=True)
+            _measured(runtime, card, size, truth, own, shared, rule, quiet=json)
+            for (card, size), own in zip(found, maps, strict=True)
         ]
     comparison = set_side_by_side(*reports)
     if json:
@@ -142,8 +143,8 @@ def compare_models(
 
 
 def _measured(
-    runtime: Runtime, card: ModelCard, truth: Truth, mapping: dict[str, str], only: Sequence[str], rule: Rule, *,
-    quiet: bool,
+    runtime: Runtime, card: ModelCard, size: int, truth: Truth, mapping: dict[str, str], only: Sequence[str], rule: Rule,
+    *, quiet: bool,
 ) -> Report:  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     silent = quiet or not console.is_terminal
@@ -157,12 +158,13 @@ def _measured(
             mapping=mapping,
             labels=only,
             rule=rule,
-            file_mb=card.artifact.bytes / 1e6,
+            file_mb=size / 1e6,
             progress=lambda done, _: progress.update(bar, completed=done),
         )
 
 
-def _detector(runtime: Runtime, name: str) -> ModelCard:
+def _detector(runtime: Runtime, name: str) -> tuple[ModelCard, int]:
+    """The card of a detector whose weights are here, and the bytes of its file."""
     card = runtime.store.resolve(name)
     if card.decoder is None or card.input is None:
         detectors = [known.name for known in runtime.store.cards() if known.decoder and known.input]
@@ -170,8 +172,8 @@ def _detector(runtime: Runtime, name: str) -> ModelCard:
             f"{card.name} is no detector, so there are no boxes to measure",
             field="model", hint=f"detectors: {', '.join(detectors)}",
         )  # fmt: skip
-    runtime.store.path(card)  # weights that are absent are told of with their remedy
-    return card
+    path = runtime.store.path(card)  # weights that are absent are told of with their remedy
+    return card, card.artifact.bytes or path.stat().st_size
 
 
 def _mapping(pairs: Sequence[str] | None) -> dict[str, str]:

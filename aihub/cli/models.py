@@ -9,67 +9,88 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from aihub.cli.bring import All, Names, chosen, drop, pull, report, tried
 from aihub.cli.evaluate import compare_models, evaluate_model
-from aihub.cli.local import hush_retries, output_folder, quiet_settings
+from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, console, print_json, print_table, say
-from aihub.engine import machine
+from aihub.engine import ModelStore, machine
 from aihub.engine.backends import backends
 from aihub.engine.profiles import ProfileBook
 from aihub.engine.session import RunSettings
 from aihub.engine.tuner import TuneReport
-from aihub.errors import AihubError, ConfigError, InputError
+from aihub.errors import ArtifactError, ConfigError
 from aihub.serve.runtime import Runtime
 from aihub.types import ModelCard
 
 app = typer.Typer(
-    help="Weights: list, bring, verify, tune, evaluate, compare.", no_args_is_help=True, add_completion=False
+    help="Weights: list, pull, drop, verify, tune, evaluate, compare.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.command("evaluate")(evaluate_model)
 app.command("compare")(compare_models)
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="MODEL", help="Names or roles of models; or --all.")
-]
-All = Annotated[bool, typer.Option("--all", help="Every model.")]
-
-
-def _chosen(runtime: Runtime, names: list[str] | None, every: bool, *, here_only: bool = False) -> list[str]:
-    if every == bool(names):
-        raise InputError("name models or give --all", hint="`aihub models list` shows them")
-    if names:
-        return [runtime.store.resolve(name).name for name in names]
-    return [card.name for card in runtime.store.cards() if not here_only or runtime.store.available(card)]
-
 
 @app.command("list")
 def list_models(json: JsonFlag = False) -> None:
-    """List model cards, whether their weights are here, and how `tune` found that they run best here."""
+    """List model cards, whether their weights are here, what says that they are right, and how they run best here.
+
+    HERE: yes, no, licence (of the weights, not allowed here), on request (an upgrade, brought by its own name only), pin damaged.
+    DIGEST: of the card; or pinned, with the day; or not pinned: nobody has pulled yet what is trusted on first use.
+    """
     here = quiet_settings()
     with Runtime(here, kind="cli") as runtime:
-        store, profile = runtime.store, _profiles(here.home / "profiles")
-        rows = [(card, store.available(card), profile(card)) for card in store.cards()]
+        store, profile = runtime.store, _profiles(runtime.store, here.home / "profiles")
+        rows = [_row(store, card, profile(card)) for card in store.cards()]
         failures = store.failures
     if json:
-        print_json([
-            {"name": c.name, "version": c.version, "task": c.task.value, "roles": list(c.roles), "available": here,
-             "license": c.artifact.license, "bytes": c.artifact.bytes, "sha256": c.artifact.sha256,
-             "uri": c.artifact.uri, "tuned": tuned}
-            for c, here, tuned in rows
-        ])  # fmt: skip
+        print_json(rows)
         return
     print_table(
-        ("NAME", "HERE", "TASK", "ROLES", "LICENCE", "MB", "TUNED"),
-        ((c.name, Text("yes", style="green") if here else Text("no", style="yellow"), c.task.value, ",".join(c.roles),
-          c.artifact.license, f"{c.artifact.bytes / 1e6:.1f}", _in_words(tuned)) for c, here, tuned in rows),
+        ("NAME", "HERE", "TASK", "ROLES", "LICENCE", "MB", "DIGEST", "TUNED"),
+        ((row["name"], Text(row["state"], style="green" if row["available"] else "yellow"), row["task"],
+          ",".join(row["roles"]), row["license"], _megabytes(row), _proof(row), _in_words(row["tuned"])) for row in rows),
     )  # fmt: skip
     for failure in failures:
         say(("broken card ", "red"), str(failure))
 
 
-def _profiles(folder: Path) -> Callable[[ModelCard], dict[str, Any] | None]:
+def _row(store: ModelStore, card: ModelCard, tuned: dict[str, Any] | None) -> dict[str, Any]:
+    available, artifact = store.available(card), card.artifact
+    try:
+        pin, damaged = store.pin(card), None
+    except ArtifactError as error:
+        pin, damaged = None, error.message
+    state = "yes" if available else "no"
+    if not available and not store.allowed(card):
+        state = "licence"
+    elif not available and damaged:
+        state = "pin damaged"
+    elif not available and card.upgrade:
+        state = "on request"
+    return {
+        "name": card.name, "version": card.version, "task": card.task.value, "roles": list(card.roles), "rank": card.rank,
+        "upgrade": card.upgrade, "available": available, "state": state, "license": artifact.license,
+        "bytes": artifact.bytes or (pin.bytes if pin else None), "max_bytes": artifact.max_bytes,
+        "sha256": artifact.sha256 or (pin.sha256 if pin else None), "trust": artifact.trust,
+        "pinned": pin.model_dump(mode="json") if pin else None, "damaged": damaged, "uri": artifact.uri, "tuned": tuned,
+    }  # fmt: skip
+
+
+def _megabytes(row: dict[str, Any]) -> str:
+    return f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else f"<={row['max_bytes'] / 1e6:.0f}"
+
+
+def _proof(row: dict[str, Any]) -> str:
+    if row["trust"] == "card":
+        return "card"
+    return f"pinned {row['pinned']['at'][:10]}" if row["pinned"] else "not pinned"
+
+
+def _profiles(store: ModelStore, folder: Path) -> Callable[[ModelCard], dict[str, Any] | None]:
     """What tuning found on this machine, by card."""
     if not folder.is_dir():
         return lambda _: None  # looking at the runtimes takes time, so only where there is something to find
@@ -79,7 +100,11 @@ def _profiles(folder: Path) -> Callable[[ModelCard], dict[str, Any] | None]:
         return lambda _: None
 
     def find(card: ModelCard) -> dict[str, Any] | None:
-        found = book.find(card.artifact.sha256)
+        try:
+            digest = store.digest(card)
+        except ArtifactError:
+            return None
+        found = book.find(digest) if digest else None
         return found.to_json() if found else None
 
     return find
@@ -93,27 +118,8 @@ def _in_words(tuned: dict[str, Any] | None) -> str:
     )
 
 
-@app.command("pull")
-def pull(names: Names = None, every: All = False, json: JsonFlag = False) -> None:
-    """Bring weights: from the mirror first, else from the address in the card. Checked against their digest."""
-    hush_retries()
-    results: list[dict[str, str]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    quiet = json or not console.is_terminal
-    with (
-        Runtime(quiet_settings(), kind="cli") as runtime,
-        Progress(*columns, console=console, disable=quiet, transient=True) as progress,
-    ):
-        for name in _chosen(runtime, names, every):
-            bar = progress.add_task(name, total=runtime.store.resolve(name).artifact.bytes)
-            bring = partial(runtime.store.pull, name, partial(_advance, progress, bar))
-            results.append(_tried(name, "path", bring))
-            progress.remove_task(bar)
-    _report(results, json)
-
-
-def _advance(progress: Progress, bar: TaskID, done: int, total: int) -> None:
-    progress.update(bar, completed=done, total=total)
+app.command("pull")(pull)
+app.command("drop")(drop)
 
 
 @app.command("verify")
@@ -121,32 +127,10 @@ def verify(names: Names = None, every: All = False, json: JsonFlag = False) -> N
     """Check the digests of weights that are here."""
     with Runtime(quiet_settings(), kind="cli") as runtime:
         results = [
-            _tried(name, "sha256", partial(runtime.store.verify, name))
-            for name in _chosen(runtime, names, every, here_only=True)
+            tried(name, "sha256", partial(runtime.store.verify, name))
+            for name in chosen(runtime, names, every, here_only=True)
         ]
-    _report(results, json)
-
-
-def _tried(name: str, what: str, attempt: Callable[[], object]) -> dict[str, str]:
-    try:
-        return {"name": name, what: str(attempt())}
-    except AihubError as error:
-        return {"name": name, "error": error.message, "hint": error.hint or ""}
-
-
-def _report(results: list[dict[str, str]], json: bool) -> None:
-    if json:
-        print_json(results)
-    else:
-        width = max((len(result["name"]) for result in results), default=0)
-        for result in results:
-            name = f"{result['name']:<{width}}  "
-            if "error" in result:
-                say(name, (result["error"], "red"), f" ({result['hint']})" if result["hint"] else "")
-            else:
-                say(name, ("ok", "green"), f"  {result.get('path') or result.get('sha256', '')}")
-    if any("error" in result for result in results):
-        raise typer.Exit(1)
+    report(results, json)
 
 
 @app.command("tune")
@@ -173,11 +157,11 @@ def tune(
         Runtime(here, kind="cli") as runtime,
         Progress(*columns, console=console, transient=True, disable=quiet) as progress,
     ):
-        chosen = _chosen(runtime, names, every, here_only=True)
-        for name in chosen if names else ():
+        models = chosen(runtime, names, every, here_only=True)
+        for name in models if names else ():
             runtime.store.path(runtime.store.resolve(name))  # said before anything is measured
-        bar = progress.add_task("tuning", total=len(chosen))
-        for name in chosen:
+        bar = progress.add_task("tuning", total=len(models))
+        for name in models:
             progress.update(bar, description=f"tuning {name}")
             try:
                 reports.append(runtime.engine.tune(name, budget_s=seconds))

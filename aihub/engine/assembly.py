@@ -15,6 +15,7 @@ from aihub.engine.model import LiveModel
 from aihub.engine.profiles import ProfileBook
 from aihub.engine.session import RunSettings
 from aihub.engine.tuner import TuneProgress, Tuner, TuneReport
+from aihub.engine.weights import Weights, size_of
 from aihub.errors import AihubError, ArtifactError, ConfigError, SessionError
 from aihub.telemetry import MODEL_LOAD_SECONDS
 from aihub.types import ModelCard
@@ -51,11 +52,16 @@ class Assembly:
         self._sizes: dict[str, int] = {}
         self._known_book: ProfileBook | None = None
 
-    def estimate(self, card: ModelCard) -> int:
-        """Bytes it will take: as measured when it was loaded before, else by its file."""
-        return self._sizes.get(card.name, card.artifact.bytes * _SIZE_FACTOR)
+    def estimate(self, card: ModelCard, path: Path) -> int:
+        """Bytes it will take: as measured when it was loaded before, else by its file.
 
-    def assemble(self, card: ModelCard, path: Path) -> LiveModel:
+        Raises:
+            ArtifactError: the file cannot be read.
+        """
+        known = self._sizes.get(card.name)
+        return size_of(path) * _SIZE_FACTOR if known is None else known
+
+    def assemble(self, card: ModelCard, weights: Weights) -> LiveModel:
         """Prepare, load, warm and weigh. Takes 0.1 to some seconds; one at a time, or the weights mix.
 
         Raises:
@@ -65,8 +71,8 @@ class Assembly:
             ConfigError: no runtime is installed.
         """
         began = time.monotonic()
-        model = prepare_graph(read(path), card)
-        settings, tuned = self._settings(card, model)
+        model = prepare_graph(read(weights.path), card)
+        settings, tuned = self._settings(card, weights.sha256, model)
         started(settings.backend)  # before weighing: a runtime's own memory is not the model's
         before = machine.resident_bytes()
         try:
@@ -85,17 +91,20 @@ class Assembly:
         )
         return live
 
-    def tune(self, card: ModelCard, path: Path, budget_s: float, progress: TuneProgress | None) -> TuneReport:
+    def tune(
+        self, card: ModelCard, weights: Weights, budget_s: float, progress: TuneProgress | None
+    ) -> TuneReport:
         """Measure and keep the best settings; see `Tuner.tune`."""
-        return self._measure(card, prepare_graph(read(path), card), budget_s, progress)
+        model = prepare_graph(read(weights.path), card)
+        return self._measure(card, weights.sha256, model, budget_s, progress)
 
     def _measure(
-        self, card: ModelCard, model: bytes, budget_s: float, progress: TuneProgress | None
+        self, card: ModelCard, digest: str, model: bytes, budget_s: float, progress: TuneProgress | None
     ) -> TuneReport:
         tuner = Tuner(backends(), cores=self._cores, book=self._book())
         return tuner.tune(
             card.name,
-            card.artifact.sha256,
+            digest,
             model,
             pictures=card.input is not None,
             budget_s=budget_s,
@@ -113,12 +122,12 @@ class Assembly:
             raise
         return live
 
-    def _settings(self, card: ModelCard, model: bytes) -> tuple[RunSettings, bool]:
+    def _settings(self, card: ModelCard, digest: str, model: bytes) -> tuple[RunSettings, bool]:
         """The measured settings, else the default; and whether they were measured."""
-        found = self._book().find(card.artifact.sha256)
+        found = self._book().find(digest)
         if found is None and self._tune_first:
             try:
-                found = self._measure(card, model, 3.0, None).chosen
+                found = self._measure(card, digest, model, 3.0, None).chosen
             except ConfigError as error:
                 logger.info("%s is not tuned: %s", card.name, error)
         return (found, True) if found is not None else (self._default(card), False)

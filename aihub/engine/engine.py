@@ -190,18 +190,23 @@ class Engine:
             SessionError: not an ONNX graph.
         """
         card = self._card(model)
-        digest = card.artifact.sha256
-        if digest not in self._metadata:
-            self._metadata[digest] = custom_metadata(read(self.store.path(card)))
+        digest = self.store.digest(card)
+        if digest is None or digest not in self._metadata:
+            path, digest = self.store.weights(card)
+            self._metadata[digest] = custom_metadata(read(path))
         return self._metadata[digest]
 
     def digests(self, names: Sequence[str]) -> dict[str, str]:
         """sha256 of the weights behind each name or role, as evidence of what looked at a picture.
 
+        What nobody has pulled yet, of a model that is trusted on first use, is left out: nothing looks with it.
+
         Raises:
             ModelNotFoundError: nobody knows one of them.
+            ArtifactError: what was pinned cannot be read.
         """
-        return {name: self._card(name).artifact.sha256 for name in names}
+        digests = {name: self.store.digest(self._card(name)) for name in names}
+        return {name: digest for name, digest in digests.items() if digest is not None}
 
     def loaded(self) -> list[LoadedModel]:
         """What is in memory, by name."""
@@ -269,7 +274,7 @@ class Engine:
             AihubError: see `Tuner.tune`, and what finding and reading the weights raises.
         """
         card = self._card(name)
-        report = self._assembly.tune(card, self.store.path(card), budget_s, progress)
+        report = self._assembly.tune(card, self.store.weights(card), budget_s, progress)
         if self._memory.drop(card.name):
             self._loader.forgive(card.name)
         return report
@@ -342,9 +347,10 @@ class Engine:
     def _load(self, name: str) -> None:
         """On the loader's thread."""
         card = self.store.resolve(name)
-        path = self.store.path(card)
-        make = partial(self._assembly.assemble, card, path)
-        self._memory.load(name, make, estimate=self._assembly.estimate(card), timeout_s=_LOAD_S)
+        weights = self.store.weights(card)
+        make = partial(self._assembly.assemble, card, weights)
+        estimate = self._assembly.estimate(card, weights.path)
+        self._memory.load(name, make, estimate=estimate, timeout_s=_LOAD_S)
 
     def _loaded(self, name: str, error: AihubError | None) -> None:
         lane = self._lane(self.store.resolve(name))

@@ -11,6 +11,7 @@ from aihub.engine.assembly import read
 from aihub.engine.graph import prepare_graph
 from aihub.engine.session import Port
 from aihub.engine.store import ModelStore
+from aihub.errors import ArtifactError
 from aihub.types import ModelCard
 
 
@@ -63,7 +64,10 @@ class Signatures:
 
     def known(self, card: ModelCard) -> Signature | None:
         """What was read already; never waits."""
-        return self._known.get(card.artifact.sha256)
+        try:
+            return self._known.get(self._store.digest(card) or "")
+        except ArtifactError:  # `of` says so
+            return None
 
     def of(self, card: ModelCard) -> Signature:
         """The signature of a model. The first time reads its file, which takes from 0.01 to some seconds.
@@ -74,9 +78,9 @@ class Signatures:
         """
         found = self.known(card)
         if found is None:
-            path = self._store.path(card)
+            path, digest = self._store.weights(card)
             with self._turn:  # one at a time: it is memory and time, and who comes second wants the same
-                found = self.known(card)
+                found = self._known.get(digest)
                 if found is None:
-                    found = self._known[card.artifact.sha256] = read_signature(read(path), card)
+                    found = self._known[digest] = read_signature(read(path), card)
         return found

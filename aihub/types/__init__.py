@@ -2,6 +2,7 @@
 
 from aihub.types.bill import Bill
 from aihub.types.cards import (
+    MAX_WEIGHTS_BYTES,
     AlgorithmCard,
     Artifact,
     EventSpec,
@@ -31,6 +32,7 @@ from aihub.types.streams import Sampling, StreamSpec, StreamState, StreamStatus,
 from aihub.types.tasks import InputKind, Task
 
 __all__ = [
+    "MAX_WEIGHTS_BYTES",
     "SAMPLE_RATE", "AlgorithmCard", "AnyResult", "Artifact", "Bill", "Codes", "Detections", "Event", "EventSpec",
     "EventState", "Example", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Memo", "ModelCard", "Observation",
     "Param", "Predictor", "Quality", "Readiness", "Result", "Samples", "Sampling", "Segment", "Severity", "Sound",

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from aihub.errors import CardError
 from aihub.types.events import Severity
@@ -21,6 +29,9 @@ _STUMBLES = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError
 
 MAX_CARD_BYTES = 64 * 1024
 """Far more than the largest there is. The parser goes down with the depth of a file, and some hundred thousand brackets end the process."""
+
+MAX_WEIGHTS_BYTES = 4 << 30
+"""What `max_bytes` may be at most: more than any ONNX file can have."""
 
 LONGEST_QUOTE = 200
 """Characters of a card that an error repeats."""
@@ -40,14 +51,59 @@ class Artifact(Card):
     `uri` is `file:PATH`, `https://...`, `pkg:PACKAGE/PATH` for a file inside an installed wheel, `bundled:PATH` beside the
     card, or `mirror:PATH` where the file is to be had from a mirror only (converted weights).
     `mirror` is the path under `AIHUB_MODEL_MIRROR`, which is always asked first.
+
+    Digest and size are stated, except where the publisher states none: then an https address may say `trust: first-use`, and
+    what the first `aihub models pull` brings is pinned and counts from then on. `max_bytes` bounds a file of unknown size.
     """
 
     uri: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(gt=0, description="Size of the file: checked before reading.")
+    trust: Literal["card", "first-use"] = Field(
+        "card",
+        description="What says which file is right: this card, or the first copy that somebody pulled.",
+    )
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", validate_default=True)
+    bytes: int | None = Field(None, gt=0, description="Size of the file: checked before reading.")
+    max_bytes: int | None = Field(
+        None,
+        gt=0,
+        le=MAX_WEIGHTS_BYTES,
+        validate_default=True,
+        description="Most bytes a file may have whose size is not stated: checked while it comes.",
+    )
     license: str = Field(description="SPDX id of the licence of the weights, not of the code.")
     mirror: str | None = None
     source: str = Field("", description="Where it was published: repository, path, commit.")
+
+    @field_validator("trust")
+    @classmethod
+    def _only_addresses_are_trusted(cls, trust: str, info: ValidationInfo) -> str:
+        if trust == "first-use" and not str(info.data.get("uri", "")).startswith("https:"):
+            raise ValueError("`first-use` is for https addresses; state sha256 and bytes instead")
+        return trust
+
+    @field_validator("sha256")
+    @classmethod
+    def _digest_or_trust(cls, sha256: str | None, info: ValidationInfo) -> str | None:
+        trusted = info.data.get("trust") == "first-use"
+        if sha256 is None and not trusted:
+            raise ValueError(
+                "sha256 is absent: state it, or, where an https address is all there is, `trust: first-use`"
+            )
+        if sha256 is not None and trusted:
+            raise ValueError("sha256 is stated, so nothing is left to trust: leave `trust` out")
+        return sha256
+
+    @field_validator("max_bytes")
+    @classmethod
+    def _size_or_bound(cls, most: int | None, info: ValidationInfo) -> int | None:
+        size, address = info.data.get("bytes"), str(info.data.get("uri", "")).startswith("https:")
+        if size is None and "bytes" in info.data and not (most and address):
+            raise ValueError(
+                "bytes is absent: state it, or, for an https address, bound the file with max_bytes"
+            )
+        if size is not None and most is not None:
+            raise ValueError("bytes is stated, so there is nothing to bound: leave max_bytes out")
+        return most
 
 
 class InputSpec(Card):
@@ -76,6 +132,11 @@ class ModelCard(Card):
         (), description="Names algorithms ask for, such as `coco`; lowest rank that is here wins."
     )
     rank: int = Field(100, description="Order among models of one role, best first.")
+    upgrade: bool = Field(
+        False,
+        description="Brought by its own name only, never by a role or `--all`: bigger than what its roles bring by themselves, or "
+        "an alternative to it. Once it is here its rank counts.",
+    )
     labels: tuple[str, ...] = ()
     artifact: Artifact
     input: InputSpec | None = Field(

@@ -251,7 +251,7 @@ class Scripted:
         return future
 
     def metadata(self, model: str) -> Mapping[str, str]:
-        assert model == "ppocr-rec"
+        assert model == "text-rec"
         return {"character": "a\nb"}
 
     def detect(self, model: str, frame: Frame, **_: Any) -> Future[Detections]:
@@ -274,7 +274,7 @@ def test_one_line_goes_through() -> None:
     assert result.text == ("ab",)
     assert result.confidence.tolist() == pytest.approx([0.8])
     assert result.quads.mean(axis=1)[0] == pytest.approx([320, 240], abs=3)
-    assert [model for model, _, _ in predictor.runs] == ["ppocr-det", "ppocr-rec"]
+    assert [model for model, _, _ in predictor.runs] == ["ppocr-det", "text-rec"]
     assert {source for _, _, source in predictor.runs} == {"gate"}, "the batcher is fair between cameras"
 
 
@@ -303,8 +303,8 @@ def test_a_frame_is_looked_at_once_however_many_stages_read_it() -> None:
 
 
 def test_the_turner_runs_only_when_asked_for() -> None:
-    assert ReadText.models(ReadTextParams()) == ("ppocr-det", "ppocr-rec")
-    assert ReadText.models(ReadTextParams(upside_down=True)) == ("ppocr-det", "ppocr-rec", "ppocr-cls")
+    assert ReadText.models(ReadTextParams()) == ("ppocr-det", "text-rec")
+    assert ReadText.models(ReadTextParams(upside_down=True)) == ("ppocr-det", "text-rec", "ppocr-cls")
     predictor = Scripted()
     assert read(predictor, upside_down=True).text == ("ab",)
     assert ("ppocr-cls", (1, 3, 48, 192), "gate") in predictor.runs

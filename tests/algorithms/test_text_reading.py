@@ -23,7 +23,7 @@ class Bare:
 
     files: ClassVar = {
         "ppocr-det": "PP-OCRv6_det_small.onnx",
-        "ppocr-rec": "PP-OCRv6_rec_small.onnx",
+        "text-rec": "PP-OCRv6_rec_small.onnx",
         "ppocr-cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     }
 

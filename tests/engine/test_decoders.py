@@ -147,6 +147,13 @@ def as_yolov8(thing: Thing) -> dict[str, Tensor]:
     return {"output0": planes}
 
 
+def as_detr(thing: Thing) -> dict[str, Tensor]:
+    logits, boxes = np.full((1, 30, 3), -9.0, np.float32), np.full((1, 30, 4), 0.5, np.float32)
+    logits[0, 7, thing.label] = logit(thing.score)
+    boxes[0, 7] = np.array(thing[:4]) / [SIZE[1], SIZE[0], SIZE[1], SIZE[0]]
+    return {"logits": logits, "pred_boxes": boxes}
+
+
 Encode = Callable[[Thing], dict[str, Tensor]]
 FAMILIES: dict[str, tuple[Encode, dict[str, Any], list[str], bool]] = {
     "yolox": (as_yolox, {}, LABELS, False),
@@ -157,6 +164,7 @@ FAMILIES: dict[str, tuple[Encode, dict[str, Any], list[str], bool]] = {
     "ssd": (as_ssd, SSD, LABELS, True),
     "yolov5": (as_yolov5, {"points": 5}, LABELS, True),
     "yolov8": (as_yolov8, {"points": 5}, LABELS, True),
+    "detr": (as_detr, {}, LABELS, False),
 }
 """Decoder -> encoder, parameters, labels, whether it gives points."""
 
@@ -230,7 +238,7 @@ def test_another_form_is_refused(family: str) -> None:
     ]
     if family not in ("yolov8", "fastestdet"):  # whose last side is that of the cells
         wrong.append({name: value[..., 1:] for name, value in outputs.items()})
-    if family not in ("yolov5", "ultralight"):  # which take any number of rows
+    if family not in ("yolov5", "ultralight", "detr"):  # which take any number of rows
         wrong.append({name: value[:, 1:] for name, value in outputs.items()})
     for case in wrong:
         with pytest.raises(DecodeError):
@@ -266,6 +274,42 @@ def test_an_unknown_decoder_suggests_the_nearest() -> None:
 
 def test_our_own_decoders_load() -> None:
     assert not [failure for failure in load_group("aihub.decoders") if failure.name in FAMILIES]
+
+
+def test_detr_as_upstream_computes_it() -> None:
+    """Two pictures of two queries, computed by hand from sigmoid(logit) and cx, cy, w, h of a 64 x 96 input."""
+    logits = np.array(
+        [[[0.0, 2.0, -3.0], [-1.0, -1.0, 4.0]], [[-5.0, -5.0, -5.0], [0.5, 0.5, 0.5]]], np.float32
+    )
+    boxes = np.array(
+        [[[0.5, 0.5, 0.5, 0.25], [0.25, 0.75, 0.5, 0.5]], [[0, 0, 0, 0], [0.5, 0.5, 1, 1]]], np.float32
+    )
+    first, second = decoder_for(card_of("detr")).decode({"logits": logits, "pred_boxes": boxes}, 0.5)
+    assert first.xyxy.tolist() == [[24, 24, 72, 40], [0, 32, 48, 64]]
+    assert first.names() == ["dog", "bird"]
+    assert first.confidence.tolist() == pytest.approx([0.880797, 0.982014], abs=1e-6)
+    assert second.xyxy.tolist() == [[0, 0, 96, 64]]  # among equal classes the first
+    assert (second.names(), second.confidence.tolist()) == (["cat"], pytest.approx([0.622459], abs=1e-6))
+
+
+@given(st.integers(0, 10**6), st.floats(0.01, 1))
+@settings(max_examples=60, deadline=None)
+def test_detr_gives_what_reaches_the_floor_and_nothing_else(seed: int, floor: float) -> None:
+    dice = np.random.default_rng(seed)
+    logits = (dice.standard_normal((1, 40, 3)) * 4).astype(np.float32)
+    boxes = dice.random((1, 40, 4), np.float32)
+    (found,) = decoder_for(card_of("detr")).decode({"logits": logits, "pred_boxes": boxes}, floor)
+    scores = (1 / (1 + np.exp(-logits[0].astype(np.float64)))).astype(np.float32).max(axis=1)
+    assert found.confidence.tolist() == scores[scores >= floor].tolist()
+
+
+def test_detr_outputs_may_have_other_names_and_must_agree() -> None:
+    outputs = as_detr(Thing(48, 32, 30, 30, 1, 0.6))
+    renamed = {"classes": outputs["logits"], "places": outputs["pred_boxes"]}
+    named = decoder_for(card_of("detr", decoder_params={"logits": "classes", "boxes": "places"}))
+    assert len(named.decode(renamed, 0.5)[0]) == 1
+    with pytest.raises(DecodeError, match="same queries"):
+        named.decode({**renamed, "places": outputs["pred_boxes"][:, 1:]}, 0.5)
 
 
 @given(st.integers(0, 30), st.integers(1, 5), st.integers(0, 10**6))

@@ -18,6 +18,7 @@ from aihub.engine.batcher import Item
 from aihub.engine.graph import prepare_graph
 from aihub.engine.model import Payload, Tensors
 from aihub.engine.session import RunSettings
+from aihub.engine.weights import Weights
 from aihub.errors import (
     CapacityError,
     CardError,
@@ -111,7 +112,7 @@ def test_batches_give_each_item_its_own_answer(tmp_path: Path, cards: list[Model
     with made(tmp_path, cards, threads=1) as engine:
         for card in cards:
             settings = RunSettings(batch=4)
-            engine._assembly._book().store(card.artifact.sha256, settings, [])
+            engine._assembly._book().store(str(card.artifact.sha256), settings, [])
         engine.warm(["mean", "double"])
         assert [model.settings.batch for model in engine.loaded()] == [4, 4]
         pictures = [
@@ -161,7 +162,7 @@ def test_cancelled_work_is_not_run(tmp_path: Path, cards: list[ModelCard]) -> No
 def test_a_bad_item_of_a_batch_spoils_only_itself(tmp_path: Path) -> None:
     card = card_for(tmp_path, "picky", picky_graph())
     with made(tmp_path, [card], threads=1) as engine:
-        engine._assembly._book().store(card.artifact.sha256, RunSettings(batch=8), [])
+        engine._assembly._book().store(str(card.artifact.sha256), RunSettings(batch=8), [])
         engine.warm(["picky"])
         futures = [engine.run("picky", {"x": np.array([[value]])}) for value in (1, 99, 2, 3)]
         good = [future.result(20)["y"][0, 0] for future in (futures[0], *futures[2:])]
@@ -259,8 +260,8 @@ def test_models_take_turns_under_a_small_budget(tmp_path: Path) -> None:
             engine._assembly._sizes[card.name] = 1
         assemble = engine._assembly.assemble
 
-        def heavy(card: ModelCard, path: Path) -> Any:
-            live = assemble(card, path)
+        def heavy(card: ModelCard, weights: Weights) -> Any:
+            live = assemble(card, weights)
             live.bytes = 30 * size
             return live
 
@@ -327,7 +328,7 @@ def test_tuning_on_first_load(tmp_path: Path, cards: list[ModelCard]) -> None:
 def test_a_profile_that_no_longer_loads_falls_back(tmp_path: Path, cards: list[ModelCard]) -> None:
     with made(tmp_path, cards) as engine:
         settings = RunSettings("onnxruntime", "f32", parallel=2, batch=1)
-        engine._assembly._book().store(cards[0].artifact.sha256, settings, [])
+        engine._assembly._book().store(str(cards[0].artifact.sha256), settings, [])
         backend_load = engine._assembly._live
 
         def refuse_tuned(*given: Any, tuned: bool) -> Any:

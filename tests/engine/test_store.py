@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,47 +13,10 @@ import stamina
 from aihub.engine.store import ModelStore
 from aihub.errors import ArtifactError, CardError, LicenseError, ModelNotFoundError, WeightsMissingError
 from aihub.types import Artifact, ModelCard, Task
+from tests.engine.file_server import serving
 
 BODY = b"weights " * 1000
 SHA = hashlib.sha256(BODY).hexdigest()
-
-
-@dataclass
-class Server:
-    """A file server on this machine: path -> the answers it gives, one a request, the last one for good."""
-
-    url: str = ""
-    answers: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def serving(answers: dict[str, list[tuple[int, bytes]]]) -> Iterator[Server]:
-    server = Server(answers=answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.asked.append(self.path)
-            queued = server.answers.get(self.path, [(404, b"")])
-            status, body = queued.pop(0) if len(queued) > 1 else queued[0]
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - signature of the library
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{http.server_port}"
-    try:
-        yield server
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join(5)
 
 
 @pytest.fixture(autouse=True)
@@ -286,6 +246,12 @@ def test_a_role_gives_the_best_that_is_here(tmp_path: Path) -> None:
     assert store(tmp_path, third, second, best).resolve("role") == second
     assert store(tmp_path, best).resolve("role") == best  # nothing is here: the best one says what to bring
     assert store(tmp_path, best, second).resolve("best") == best  # a name is a name
+    upgrade = card("big", rank=0).model_copy(update={"upgrade": True})
+    assert (
+        store(tmp_path, best, upgrade).resolve("role") == best
+    )  # an upgrade is brought by its own name only
+    here = card("big", uri=f"file:{tmp_path}/m.onnx", rank=0).model_copy(update={"upgrade": True})
+    assert store(tmp_path, second, here).resolve("role") == here  # and once it is here it counts
     with pytest.raises(ModelNotFoundError, match="did you mean 'second'"):
         store(tmp_path, best, second).resolve("secnd")
 

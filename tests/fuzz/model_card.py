@@ -11,7 +11,7 @@ from tests.fuzz.law import read_or_refused
 LONGEST = 2048
 WORDS = (
     b"&a ", b"*a", b"<<: ", b"!!binary ", b"!!int ", b"!!set ", b"!!omap ", b"!!timestamp ", b"2001-02-30", b".nan", b".inf", b"0b", b"1:60", b"? ",
-    b"size: [640, 640]", b"mean: [0, 0, 0]", b"input: {name: x, size: [1, 1]}", b"decoder_params: {", b"sha256: ", b"rank: ", b"\xc2\x85", b"\xff\xfe",
+    b"size: [640, 640]", b"mean: [0, 0, 0]", b"input: {name: x, size: [1, 1]}", b"decoder_params: {", b"sha256: ", b"trust: first-use", b"max_bytes: 9", b"upgrade: ", b"rank: ", b"\xc2\x85", b"\xff\xfe",
 )  # fmt: skip
 SOUND = """\
 name: kws-ds-cnn-12

@@ -24,8 +24,8 @@ from aihub.algorithms.builtin.text_strips import (
 from aihub.errors import DeadlineError, DecodeError
 from aihub.types import AnyResult, Frame, Image, Tensor, Texts
 
-FINDER, READER, TURNER = "ppocr-det", "ppocr-rec", "ppocr-cls"
-"""Models: where lines are, what they say, whether they stand on their head."""
+FINDER, READER, TURNER = "ppocr-det", "text-rec", "ppocr-cls"
+"""Models or roles: where lines are, what they say, whether they stand on their head."""
 PATIENCE_S = 30.0
 """How long one picture may take before the stage gives up."""
 TURNER_WIDTH = 192

@@ -47,6 +47,8 @@ class RawModel(Served):
             return ""
         if not store.allowed(self.card):
             return f"the licence of its weights, {self.card.artifact.license}, is not allowed here"
+        if self.card.artifact.sha256 is None:
+            return f"its weights are not here, and no digest is known before a first pull: run `aihub models pull {self.name}`"
         return f"its weights are not here: run `aihub models pull {self.name}`, or set AIHUB_MODEL_MIRROR"
 
     def labels(self) -> tuple[str, ...]:
