@@ -27,5 +27,6 @@ RECIPE = Recipe(
         ("hard_hat", "hard_hat_workers", "construction_site", "garbage_bins", "fire_smoke"), ()
     ),
     negatives={"litter": 60, "pothole": 80},
-    plan=Plan(epochs=30, frozen=0, slower=1.0, minutes=40),
+    # Faces are small, as heads are in `site_safety`.
+    plan=Plan(epochs=30, frozen=0, slower=1.0, minutes=50, zoom=1.6),
 )

@@ -17,6 +17,9 @@ from models.recipes.assignment import UNSURE
 from models.recipes.donor import PAD, SIZE
 from models.recipes.teaching import taught
 
+LEAST = 5.0
+"""Pixels: what is smaller on a training picture counts neither as there nor as absent."""
+
 F32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
@@ -195,8 +198,10 @@ class Shaker:
         clipped = moved.clip(0, SIZE)
         area = (moved[:, 2:] - moved[:, :2]).prod(1)
         seen = (clipped[:, 2:] - clipped[:, :2]).prod(1)
-        kept = (seen > 0.25 * area) & ((clipped[:, 2:] - clipped[:, :2]).min(1, initial=SIZE) > 3)
-        return made, clipped[kept], kinds[kept]  # type: ignore[return-value]
+        # What is hardly there any more is neither to be found nor wrong to find.
+        doubtful = (seen <= 0.25 * area) | ((clipped[:, 2:] - clipped[:, :2]).min(1, initial=SIZE) < LEAST)
+        kept = seen > 0
+        return made, clipped[kept], np.where(doubtful, UNSURE, kinds)[kept]  # type: ignore[return-value]
 
     def _recolour(self, pixels: Pixels) -> Pixels:
         hue, saturation, value = self._random.uniform(-1, 1, 3) * (6, 0.45, 0.4)

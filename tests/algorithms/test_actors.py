@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aihub.algorithms.actors import WARDROBE, car, person
+from aihub.algorithms.actors import WARDROBE, Clothes, car, person
 from aihub.algorithms.drawn import HEIGHT, WIDTH, drawing
 from aihub.algorithms.drawn_city import PARKED, VISIT
 from aihub.types import Image
@@ -19,7 +19,8 @@ def blank() -> Image:
 
 def extent(image: Image) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of what was drawn on white."""
-    rows, columns = (np.flatnonzero((image < 250).any(2).any(axis)) for axis in (1, 0))
+    drawn = image.min(axis=2) < 250
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
@@ -27,8 +28,8 @@ def extent(image: Image) -> tuple[int, int, int, int]:
     x=st.floats(80, 240), height=st.floats(40, 180), stride=st.floats(-10, 10), who=st.sampled_from(WARDROBE)
 )
 def test_a_person_stands_on_their_feet_and_is_as_tall_as_said(
-    x: float, height: float, stride: float, who
-) -> None:  # type: ignore[no-untyped-def]
+    x: float, height: float, stride: float, who: Clothes
+) -> None:
     image = blank()
     person(image, (x, 220), height, stride, who)
     left, top, right, bottom = extent(image)
