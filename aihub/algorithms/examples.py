@@ -4,7 +4,7 @@ images/...          a picture of the real test media
 video/...           a clip of the real test media, read at the example's rate
 audio/...           a recording of the real test media
 still:images/...    a real picture held for the example's seconds under sensor noise: what stands still in a clip
-drawn:NAME          a picture or clip that the project draws (see `aihub.algorithms.drawn`)
+drawn:NAME          a picture or clip that the project draws (see `aihub.scenes.drawings`)
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aihub.algorithms import drawn_city as _registers  # noqa: F401
-from aihub.algorithms.drawn import drawing, with_noise
 from aihub.algorithms.sound_files import decode_sound
 from aihub.errors import ImageDecodeError
+from aihub.scenes import city, fire, ground  # noqa: F401 - register their drawings
+from aihub.scenes.drawings import drawing, with_noise
 from aihub.types import Example, Frame, Image, Sound
 
 EPOCH = 1_767_225_600.0

@@ -15,11 +15,11 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from aihub.bench.scenes import fire as fire_scene
-from aihub.bench.scenes import gate, street
-from aihub.bench.scenes import yard as yard_scene
-from aihub.bench.scenes.canvas import SIZE
 from aihub.errors import InputError
+from aihub.scenes import fire as fire_scene
+from aihub.scenes import gate, street
+from aihub.scenes import yard as yard_scene
+from aihub.scenes.canvas import SIZE
 from aihub.types.frame import Image
 
 Draw = Callable[[float, int], Iterator[Image]]

@@ -61,10 +61,10 @@ def loss_of(net: Detector | Branched, raw: Tensor, truth: list[Wanted]) -> tuple
             now = _pairwise_iou(boxes[at, cells], wanted.boxes[which])
             of_boxes = of_boxes + (1 - now**2).sum()
             kind_target = functional.one_hot(wanted.kinds[which], net.classes) * overlap[:, None]
-            unlike = functional.binary_cross_entropy_with_logits(
-                raw[at, cells, 5:], kind_target, reduction="none"
+            # Whatever a set marks: a thing that is marked as one class is none of the others.
+            of_kinds = of_kinds + functional.binary_cross_entropy_with_logits(
+                raw[at, cells, 5:], kind_target, reduction="sum"
             )
-            of_kinds = of_kinds + unlike[:, wanted.known].sum()
         asked = ~open_ | (target > 0)
         of_objects = of_objects + _object_loss(raw[at, asked], target[asked], wanted.known)
     count = max(answering, 1)

@@ -14,23 +14,50 @@ from torch import Tensor, nn
 
 from models.recipes.donor import Detector, Donor
 
+WIDTH = 48
+"""Channels of the new towers."""
+TEXTURES = (32, 64, 128)
+"""Channels of the donor's own features at strides 4, 8 and 16."""
+STEM = 64
+"""Channels of what both of the donor's towers begin with."""
 
-class _Twice(nn.Module):
-    """One tower in place of two: its features serve classes and boxes alike."""
 
-    def __init__(self, tower: nn.Module) -> None:
+class Towers(nn.Module):
+    """Features of something small, from fine textures and from what the donor makes of the whole; they serve classes and boxes alike.
+
+    Takes features at strides 4, 8 and 16 before the donor joins them, and its stems at strides 8, 16 and 32.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self.tower = tower
+        fine, middle, coarse = TEXTURES
+        self.finer = nn.Conv2d(fine, fine, 3, stride=2, padding=1, groups=fine)
+        mixed = (fine + middle + STEM, coarse + STEM, STEM)
+        self.towers = nn.ModuleList(_tower(channels) for channels in mixed)
 
-    def forward(self, *stems: Tensor) -> list[Tensor]:
-        return [feature for one in self.tower(*stems) for feature in (one, one)]
+    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor, *stems: Tensor) -> list[Tensor]:
+        """(n, 32, 104, 104), (n, 64, 52, 52), (n, 128, 26, 26) and three stems -> class and box features of each stride in turn."""
+        mixed = (
+            torch.cat((self.finer(fine), middle, stems[0]), 1),
+            torch.cat((coarse, stems[1]), 1),
+            stems[2],
+        )
+        found = [tower(seen) for tower, seen in zip(self.towers, mixed, strict=True)]
+        return [feature for one in found for feature in (one, one)]
+
+
+def _tower(channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(channels, WIDTH, 1), nn.SiLU()]
+    for _ in range(2):
+        layers += [nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH), nn.Conv2d(WIDTH, WIDTH, 1), nn.SiLU()]
+    return nn.Sequential(*layers)
 
 
 class Branched(nn.Module):
     """What training sees is the new detector alone.
 
     Args:
-        trunk: (n, 3, 416, 416) -> what both detectors look at.
+        trunk: (n, 3, 416, 416) -> textures and stems, see `Towers`; the old one looks at the stems only.
         old: is kept as it is.
         new: learns.
     """
@@ -55,8 +82,8 @@ class Branched(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """What the new detector finds; see `Detector.forward`."""
         with torch.no_grad():
-            stems = self.trunk(pictures)
-        return self.new(*stems)
+            seen = self.trunk(pictures)
+        return self.new(*seen)
 
     def corners(self, raw: Tensor) -> Tensor:
         """See `Detector.corners`."""
@@ -64,12 +91,12 @@ class Branched(nn.Module):
 
     def both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """What each of the two finds."""
-        stems = self.trunk(pictures)
-        return self.old(*stems), self.new(*stems)
+        seen = self.trunk(pictures)
+        return self.old(*seen[len(TEXTURES) :]), self.new(*seen)
 
 
 def beside_donor(path: Path, kept: Mapping[int, int], fresh: int) -> Branched:
-    """The donor with some of its classes, and a detector of others beside it, which begins with the donor's tower for boxes.
+    """The donor with some of its classes, and a detector of others beside it.
 
     Args:
         path: see `Donor`.
@@ -80,6 +107,5 @@ def beside_donor(path: Path, kept: Mapping[int, int], fresh: int) -> Branched:
     stems = donor.stems()
     old = Detector(donor.part(stems, donor.features("cls", "reg")), donor.channels, len(kept))
     donor.lend(old, kept)
-    new = Detector(_Twice(donor.part(stems, donor.features("reg"))), donor.channels, fresh)
-    donor.lend_boxes(new)
-    return Branched(donor.part(["images"], stems), old, new)
+    textures = donor.halvings()[1 : 1 + len(TEXTURES)]
+    return Branched(donor.part(["images"], [*textures, *stems]), old, Detector(Towers(), WIDTH, fresh))

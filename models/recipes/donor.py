@@ -127,19 +127,22 @@ class Donor:
             found.append(name)
         return found
 
+    def halvings(self) -> list[str]:
+        """Names of the values that a convolution of stride 2 reads, from the picture down: textures at strides 2, 4, 8, 16, ..."""
+        return [
+            str(node.input[0])
+            for node in self._graph.graph.node
+            if node.op_type == "Conv" and _stride(node) > 1
+        ]
+
     def lend(self, heads: Detector, inherited: Mapping[int, int]) -> None:
         """Give all last convolutions, of classes only some: `heads`' index -> the donor's."""
-        self.lend_boxes(heads)
         for at in range(len(STRIDES)):
+            heads.boxes[at].load_state_dict(self._learned("reg", at))
             heads.objects[at].load_state_dict(self._learned("obj", at))
             known = self._learned("cls", at)
             for part, values in heads.kinds[at].state_dict().items():
                 values[list(inherited)] = known[part][list(inherited.values())]
-
-    def lend_boxes(self, heads: Detector) -> None:
-        """Give the last convolutions of boxes only, to a detector of other things."""
-        for at in range(len(STRIDES)):
-            heads.boxes[at].load_state_dict(self._learned("reg", at))
 
     def _learned(self, name: str, at: int) -> dict[str, Tensor]:
         parts = ("weight", "bias")
@@ -156,6 +159,10 @@ class Donor:
     def _above(self, name: str) -> str:
         """The first value that this one is made of."""
         return next(str(one) for one in self._makers[name].input if one in self._makers)
+
+
+def _stride(node: onnx.NodeProto) -> int:
+    return next((int(one.ints[0]) for one in node.attribute if one.name == "strides"), 1)
 
 
 def from_donor(path: Path, classes: int, inherited: Mapping[int, int] = MappingProxyType({})) -> Detector:

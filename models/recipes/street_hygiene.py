@@ -15,9 +15,9 @@ RECIPE = Recipe(
     sets={
         "garbage_bins": (*BINS, "pothole"),
         "litter": ("litter", "pothole"),
-        "pothole": ("pothole", "garbage_bin", "overflow"),
+        "pothole": ("pothole", "garbage_bin", "overflow", "litter"),
     },
     negatives={"hard_hat": 80, "construction_site": 60, "fire_smoke": 80},
-    unsure=("garbage_bin", "garbage", "litter"),
+    unsure=("garbage_bin", "garbage"),
     plan=Plan(epochs=60, minutes=45),
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aihub.algorithms.builtin.codes import ReadCodes, ReadCodesParams
-from aihub.algorithms.drawn import EAN_TEXT, QR_TEXT, ean13, qr_and_barcode, street
+from aihub.scenes.drawings import EAN_TEXT, QR_TEXT, ean13, qr_and_barcode, street
 from aihub.testing import FakePredictor, frame
 from aihub.types import Codes, Image
 

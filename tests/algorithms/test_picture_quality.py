@@ -22,8 +22,8 @@ from aihub.algorithms.builtin.picture_quality import (
     FrozenPictureParams,
     clearness,
 )
-from aihub.algorithms.drawn import drawing, street, with_noise
 from aihub.algorithms.grey import small_grey
+from aihub.scenes.drawings import drawing, street, with_noise
 from aihub.testing import FakePredictor, clip, frame
 from aihub.types import Frame, Image, Quality
 

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import pytest
 
-from aihub.algorithms.drawn import qr_and_barcode
 from aihub.cli.values import parse_params
 from aihub.errors import ParamsError
+from aihub.scenes.drawings import qr_and_barcode
 
 
 def aihub(home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
-from aihub.algorithms.actors import WARDROBE, car, person
-from aihub.algorithms.drawn import WIDTH, clip, picture, street, with_noise
+from aihub.scenes.actors import WARDROBE, car, excavator, person
+from aihub.scenes.drawings import WIDTH, clip, picture, street, with_noise
 from aihub.types import Image
 
 STEPS_PER_SECOND = 6.0
@@ -14,6 +15,7 @@ GROUND = 335.0
 TALL = 150.0
 VISIT = ((0.0, -80.0), (2.0, -80.0), (6.0, 320.0), (20.0, 320.0), (24.0, 720.0))
 """Seconds, and where the visitor is then, pixels from the left: in from 3 s to 23.4 s, in the middle from 6 s to 20 s."""
+YELLOW = (40, 200, 240)
 PARKED = (225.0, 300.0)
 """Where the rear bumper of the parked car stands."""
 
@@ -91,3 +93,24 @@ def _along(way: tuple[tuple[float, float], ...], moment: float) -> tuple[float, 
         if moment < end:
             return here + (there - here) * (moment - begin) / (end - begin), here != there
     return way[-1][1], False
+
+
+@clip("site-with-helmets")
+def site_with_helmets(moment: float) -> Image:
+    """An excavator, and two people with hard hats who step on the spot."""
+    return _site(moment, bare=False)
+
+
+@clip("site-without-helmet")
+def site_without_helmet(moment: float) -> Image:
+    """An excavator, and two people who step on the spot; one has a hard hat, the other none."""
+    return _site(moment, bare=True)
+
+
+def _site(moment: float, *, bare: bool) -> Image:
+    image = street()
+    excavator(image, (60, 320), 330)
+    for at, x in enumerate((460.0, 560.0)):
+        clothes = WARDROBE[at + 1] if bare and not at else replace(WARDROBE[at + 1], helmet=YELLOW)
+        person(image, (x, 340), 170, STEPS_PER_SECOND * moment + at, clothes)
+    return with_noise(image, moment)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import cv2
 import numpy as np
 
-from aihub.bench.scenes.canvas import clouds, grain, rows, slope
+from aihub.scenes.canvas import clouds, grain, rows, slope
+from aihub.scenes.drawings import Drawing, register
 from aihub.types.frame import Image
 
 FLAME = (268, 88, 368, 216)
@@ -135,3 +137,8 @@ def draw(fps: float, seed: int) -> Iterator[Image]:
         picture = hazy.copy()
         fire.burn(picture, time, strength)
         yield picture
+
+
+register(
+    Drawing("yard-on-fire", clip=True, frames=lambda fps, seconds: islice(draw(fps, 1), round(fps * seconds)))
+)

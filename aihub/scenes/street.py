@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from aihub.algorithms.actors import Colour, car
-from aihub.bench.scenes.canvas import SIZE, clouds, grain, slope
+from aihub.scenes.actors import car
+from aihub.scenes.brush import Colour
+from aihub.scenes.canvas import SIZE, clouds, grain, slope
 from aihub.types.frame import Image
 
 SPELLS = ("good", "black", "good", "frozen", "good", "blurred")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from aihub.bench.scenes.canvas import SIZE, Colour, clouds, grain, slope
+from aihub.scenes.brush import Colour
+from aihub.scenes.canvas import SIZE, clouds, grain, slope
 from aihub.types.frame import Image
 
 VANS: tuple[tuple[str, str, Colour], ...] = (

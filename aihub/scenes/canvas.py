@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from aihub.scenes.brush import Colour
 from aihub.types.frame import Image
 
 SIZE = (480, 270)
 """Width, height the scenes are laid out for; pixels."""
 
 Field = npt.NDArray[np.float32]
-Colour = tuple[int, int, int]
 
 
 def clouds(rng: np.random.Generator, height: int, width: int, cell: int, octaves: int = 4) -> Field:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from aihub.algorithms.actors import WARDROBE, car, person
-from aihub.bench.scenes.canvas import SIZE, clouds, grain, slope
+from aihub.scenes.actors import WARDROBE, car, person
+from aihub.scenes.canvas import SIZE, clouds, grain, slope
 from aihub.types.frame import Image
 
 CYCLE_S = 20.0

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aihub.algorithms.actors import WARDROBE, Clothes, car, person
-from aihub.algorithms.drawn import HEIGHT, WIDTH, drawing
-from aihub.algorithms.drawn_city import PARKED, VISIT
+from aihub.scenes import ground  # noqa: F401 - registers its scenes
+from aihub.scenes.actors import WARDROBE, Clothes, car, person
+from aihub.scenes.city import PARKED, VISIT
+from aihub.scenes.drawings import HEIGHT, WIDTH, drawing
 from aihub.types import Image
 
 
@@ -57,13 +58,36 @@ def test_a_car_that_drives_to_the_left_is_the_mirror_of_one_to_the_right() -> No
     assert np.abs(mirrored.astype(int) - straight.astype(int)).mean() < 12  # but for half pixels at the edges
 
 
-@pytest.mark.parametrize("name", ["people-and-car", "two-faces"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "people-and-car",
+        "two-faces",
+        "full-bins",
+        "closed-bins",
+        "garbage-heap",
+        "litter-on-grass",
+        "potholes",
+        "good-road",
+    ],
+)
 def test_a_drawn_picture_is_one_frame_of_the_usual_size(name: str) -> None:
     (image,) = drawing(name).frames(5, 60)
     assert image.shape == (HEIGHT, WIDTH, 3)
 
 
-@pytest.mark.parametrize("name", ["passers-by", "visitor", "crowd-from-4s", "drive-by", "parked-car"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "passers-by",
+        "visitor",
+        "crowd-from-4s",
+        "drive-by",
+        "parked-car",
+        "site-with-helmets",
+        "site-without-helmet",
+    ],
+)
 def test_a_drawn_clip_is_the_same_each_time(name: str) -> None:
     first, again = (list(drawing(name).frames(2, 3)) for _ in range(2))
     assert len(first) == 6

@@ -1,1 +1,0 @@
-"""Drawn scenes: each module gives endless pictures of one; `aihub.bench.footage` makes clips of them."""
