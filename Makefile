@@ -68,7 +68,7 @@ $(RECIPES)/.ready: pyproject.toml
 
 NAME ?= fire-smoke
 recipe: $(RECIPES)/.ready ## Make one of our own models again from its data: NAME=fire-smoke (takes an hour)
-	$(RECIPES)/bin/python -m models.recipes $(NAME) --data $(AIHUB_TRAINING_DATA) --donor $(AIHUB_MODEL_MIRROR)/models/detect/yolox_nano_coco.onnx --out build/$(NAME)
+	$(RECIPES)/bin/python -m models.recipes $(NAME) --data $(AIHUB_TRAINING_DATA) --weights $(AIHUB_MODEL_MIRROR) --out build/$(NAME)
 
 recipetest: $(RECIPES)/.ready ## Test the recipes: two steps on eight pictures
 	$(RECIPES)/bin/python -m pytest -p no:cacheprovider tests/recipes

@@ -1,6 +1,6 @@
 """Make one of the project's own models again, from its data to a file that can be served.
 
-python -m models.recipes fire-smoke --data DIR --donor yolox_nano_coco.onnx --out build/fire-smoke [--minutes 70] [--epochs 36]
+python -m models.recipes fire-smoke --data DIR --weights DIR --out build/fire-smoke [--minutes 70] [--epochs 36]
 
 Written to `--out`: the ONNX file, `curve.jsonl` (the training curve) and `made.json` (plan, seed, versions, digests of data
 and donor). How good it is, says `aihub models evaluate`.
@@ -37,6 +37,9 @@ from models.recipes.recipe import Recipe
 from models.recipes.training import train
 
 CARDS = Path(__file__).parent.parent
+DONOR = "models/detect/yolox_nano_coco.onnx"
+"""Below the folder of weights."""
+KEYWORDS = "keywords"
 NAMES = ("city-detector", "fire-smoke", "site-safety", "street-hygiene")
 USED = ("torch", "torchvision", "onnx", "onnx2torch", "pycocotools", "numpy", "opencv-python-headless")
 
@@ -53,13 +56,13 @@ def recipe_of(name: str) -> Recipe:
     return found
 
 
-def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path] = ()) -> dict[str, Any]:
+def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Path] = ()) -> dict[str, Any]:
     """Train and export; what `made.json` says.
 
     Args:
         recipe: what to make.
         data: folder of the data sets.
-        donor: YOLOX-nano's ONNX file.
+        weights: folder of the donor and the teacher, laid out as a mirror.
         out: folder for what is made.
         also: see `Recipe.learned_from`.
 
@@ -68,8 +71,8 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
         FileNotFoundError: the donor is not there.
     """
     out.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
-    with _teacher(recipe) as teacher:
+    begun, donor = time.monotonic(), weights / DONOR
+    with _teacher(recipe, weights) as teacher:
         learned, checked = recipe.learned_from(data, teacher, also), recipe.checked_on(data, teacher)
     pictures = learned.pictures(recipe.fresh)
     torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
@@ -100,13 +103,12 @@ def make(recipe: Recipe, data: Path, donor: Path, out: Path, also: Sequence[Path
 
 
 @contextlib.contextmanager
-def _teacher(recipe: Recipe) -> Iterator[Predict | None]:
-    """The model that labels the pictures, from the mirror or wherever its card says."""
+def _teacher(recipe: Recipe, weights: Path) -> Iterator[Predict | None]:
+    """The model that labels the pictures."""
     if not recipe.teacher:
         yield None
         return
-    known = settings()
-    store = ModelStore.from_folder(CARDS, cache=known.home / "models", mirror=known.model_mirror)
+    store = ModelStore.from_folder(CARDS, cache=settings().home / "models", mirror=str(weights))
     with Engine(store, threads=1) as engine:
         yield through(engine, recipe.teacher)
 
@@ -120,36 +122,56 @@ def main() -> None:
     warnings.filterwarnings(
         "ignore", "Using a non-tuple sequence", UserWarning
     )  # onnx2torch's way with slices
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
-    parser.add_argument("--donor", type=Path, required=True, help="YOLOX-nano as ONNX")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--also",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="a folder of `aihub datasets export`; repeat",
-    )
-    parser.add_argument("--minutes", type=float, help="instead of the recipe's; 0 for no limit")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
-    asked = parser.parse_args()
-    recipe = recipe_of(asked.name)
+    asked = _parser().parse_args()
     chosen = {
         name: getattr(asked, name) for name in ("minutes", "epochs") if getattr(asked, name) is not None
     }
-    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **chosen))
     try:
-        made = make(recipe, asked.data, asked.donor, asked.out, asked.also)
+        if asked.name == KEYWORDS:
+            made = _keywords(asked, chosen)
+        else:
+            recipe = recipe_of(asked.name)
+            recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **chosen))
+            made = make(recipe, asked.data, asked.weights, asked.out, asked.also)
     except InputError as error:
         sys.exit(str(error))
     except FileNotFoundError as error:
-        sys.exit(f"{error.filename} is not there: --donor wants a file")
+        sys.exit(f"{error.filename} is not there: --weights wants a folder that has it")
     sys.stdout.write(json.dumps(made, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    mirror = settings().model_mirror
+    parser.add_argument("name", choices=(*NAMES, KEYWORDS))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled sets")
+    parser.add_argument(
+        "--weights", type=Path, default=mirror or None, required=not mirror, metavar="DIR",
+        help="folder of the weights that recipes begin with, laid out as a mirror; AIHUB_MODEL_MIRROR where it is set",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--also", type=Path, action="append", default=[], metavar="DIR",
+        help="a folder of `aihub datasets export`; repeat. Of detectors",
+    )  # fmt: skip
+    parser.add_argument("--minutes", type=float, help="instead of the recipe's; 0 for no limit")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's; of detectors")
+    return parser
+
+
+def _keywords(asked: argparse.Namespace, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The one recipe that listens."""
+    from models.recipes import keywords  # reads recordings, which detectors need not
+
+    if asked.also or "epochs" in chosen:
+        raise InputError(
+            "--also and --epochs are for detectors",
+            field="also" if asked.also else "epochs",
+            hint="leave it out",
+        )
+    return keywords.make(asked.data, asked.weights, asked.out, dataclasses.replace(keywords.Plan(), **chosen))
 
 
 if __name__ == "__main__":

@@ -85,10 +85,10 @@ def net(donor: Path) -> Detector:
 
 
 def test_two_steps_on_eight_pictures_make_a_model_that_the_engine_serves(
-    data: Path, donor: Path, tmp_path: Path
+    data: Path, mirror: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe("shapes", LABELS, {"drawn": LABELS}, plan=PLAN)
-    made = recipes.make(recipe, data, donor, tmp_path)
+    made = recipes.make(recipe, data, mirror, tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
     assert rows[0]["plan"]["seed"] == PLAN.seed
     assert rows[1]["loss"] > 0
@@ -257,7 +257,7 @@ def test_a_class_that_the_donor_knows_begins_with_what_it_knows(donor: Path, net
 
 
 def test_beside_the_donor_something_is_learned_and_the_donor_stays(
-    data: Path, donor: Path, tmp_path: Path
+    data: Path, mirror: Path, donor: Path, tmp_path: Path
 ) -> None:
     """Person and car are YOLOX-nano's to the last digit that counts; discs are new."""
     recipe = Recipe(
@@ -266,7 +266,7 @@ def test_beside_the_donor_something_is_learned_and_the_donor_stays(
     )  # fmt: skip
     assert recipe.fresh == ("disc",)
     before = beside_donor(donor, recipe.inherited, 1)
-    made = recipes.make(recipe, data, donor, tmp_path)
+    made = recipes.make(recipe, data, mirror, tmp_path)
     session = onnxruntime.InferenceSession(str(tmp_path / "beside.onnx"))
     pixels = np.asarray(cv2.resize(load(read(data / "drawn", "val", ()).pictures(())[0]), (SIZE, SIZE)))
     (found,) = session.run(None, {"images": pixels[None]})
@@ -283,6 +283,15 @@ def test_beside_the_donor_something_is_learned_and_the_donor_stays(
     old, new = before.both(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32)))
     assert (old.shape[-1], new.shape[-1]) == (7, 6)
     assert made["teacher"] == ""
+
+
+def test_the_command_asks_for_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["recipes", "fire-smoke", "--data", str(tmp_path), "--weights", str(tmp_path), "--out", str(tmp_path / "out")])  # fmt: skip
+    with pytest.raises(SystemExit, match="fire_smoke"):
+        recipes.main()
+    monkeypatch.setattr("sys.argv", ["recipes", "keywords", "--data", str(tmp_path), "--weights", str(tmp_path), "--out", str(tmp_path / "out"), "--epochs", "3"])  # fmt: skip
+    with pytest.raises(SystemExit, match="detectors"):
+        recipes.main()
 
 
 def test_letterboxes_as_the_engine_does() -> None:

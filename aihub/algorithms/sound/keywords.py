@@ -1,36 +1,45 @@
-"""Spot words: a small network that knows ten commands, on one second of sound four times a second."""
+"""Spot words: a small network that hears one second of sound, eight times a second."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from aihub.algorithms.base import StageParams
 from aihub.algorithms.hearing import HeardResult, SoundStage, in_time, outputs_of
-from aihub.algorithms.sound.happenings import F32, events, windows
-from aihub.algorithms.sound.mel import cepstra, magnitudes, mel_bands
+from aihub.algorithms.sound.happenings import F32, events
 from aihub.errors import DecodeError, ParamsError
 from aihub.types import SAMPLE_RATE, Samples, Sound, SoundEvents, Tensor
 
 MODEL = "kws"
-WORDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
-OTHERS = ("silence", "unknown")
-STEP = SAMPLE_RATE // 4
+INPUT = "samples"
+OTHERS = frozenset({"unknown", "silence"})
+"""Labels of the network that are no words."""
+WINDOW = SAMPLE_RATE
+"""Samples it hears at once."""
+STEP = SAMPLE_RATE // 8
+MARGIN = SAMPLE_RATE // 4
+"""Silence put before and after a recording; the middle half of a window is where its word is."""
+TOGETHER = 3
+"""Windows in a row whose mean counts: what looks like a word at one moment only is none."""
 BATCH = 64
 """Windows in one run."""
 FAINT = 1e-3
-"""A window that never gets louder is silence: blowing it up to full loudness would only show its noise."""
+"""A window that never gets louder is silence: the network hears no loudness, and would listen to its noise."""
 
 
 class SpotParams(StageParams):
     """Settings of `spot-keywords`."""
 
-    confidence: float = Field(0.8, ge=0, le=1, description="Least score.")
+    confidence: float = Field(0.93, ge=0, le=1, description="Least score.")
     words: tuple[str, ...] = Field((), description="Words to report; none reports all that it knows.")
 
 
 class SpotKeywords(SoundStage[SpotParams]):
-    """Commands that were spoken, with start and end of the second in which they were."""
+    """Words that were spoken, with start and end of the part in which they were."""
 
     name = "spot-keywords"
 
@@ -46,41 +55,82 @@ class SpotKeywords(SoundStage[SpotParams]):
             ParamsError: a word that it does not know.
             AihubError: the model failed, or the time is over.
         """
-        unknown = sorted(set(self.params.words) - set(WORDS))
+        known = self.words()
+        unknown = sorted(set(self.params.words) - set(known))
         if unknown:
             raise ParamsError(
                 f"{unknown[0]!r} is none of the words it knows",
                 field="words",
-                hint=f"known: {', '.join(WORDS)}",
+                hint=f"known: {', '.join(known)}",
             )
-        parts = [
-            (first, part)
-            for first, part in windows(sound.samples, SAMPLE_RATE, STEP)
-            if len(part) and np.abs(part).max() > FAINT
-        ]
-        if not parts:
-            return SoundEvents.of(())
-        scores = np.concatenate(
-            [
-                self._scores([part for _, part in parts[at : at + BATCH]], sound)
-                for at in range(0, len(parts), BATCH)
-            ]
+        scores = self.shares(sound)
+        return events(
+            scores, spans(len(scores), sound.duration), known, self.params.confidence, self.params.words
         )
-        spans = [(first / SAMPLE_RATE, min(first / SAMPLE_RATE + 1.0, sound.duration)) for first, _ in parts]
-        return events(scores[:, : len(WORDS)], spans, WORDS, self.params.confidence, self.params.words)
 
-    def _scores(self, parts: list[Samples], sound: Sound) -> F32:
+    def words(self) -> list[str]:
+        """What it knows, in the order of the network.
+
+        Raises:
+            DecodeError: the network does not say.
+        """
+        return [label for label in self._labels() if label not in OTHERS]
+
+    def shares(self, sound: Sound) -> F32:
+        """How sure it is of each word: `(windows, words)` in [0, 1], eight windows a second, each the mean of three.
+
+        Raises:
+            AihubError: the model failed, or the time is over.
+        """
+        labels = self._labels()
+        heard = [self._scores(part, labels, sound) for part in batches(sound.samples)]
+        kept = [at for at, label in enumerate(labels) if label not in OTHERS]
+        return smoothed(np.concatenate(heard))[:, kept] if heard else np.zeros((0, len(kept)), np.float32)
+
+    def _labels(self) -> list[str]:
+        """What the network tells apart: its file says so."""
+        written = self.predictor.metadata(MODEL).get("labels", "")
+        if not written:
+            raise DecodeError(f"the file of {MODEL} does not name its labels")
+        return written.split(",")
+
+    def _scores(self, part: F32, labels: list[str], sound: Sound) -> F32:
+        """(n, labels) of (n, 16000); nothing is heard in what is faint."""
         in_time(sound)
-        feeds: dict[str, Tensor] = {"input_1": np.stack([features(part) for part in parts])}
+        made = np.zeros((len(part), len(labels)), np.float32)
+        loud = np.abs(part).max(axis=1) > FAINT
+        if not loud.any():
+            return made
+        feeds: dict[str, Tensor] = {INPUT: part[loud]}
         outputs = outputs_of(self.predictor.run(MODEL, feeds, source=sound.source), sound)
         scores = next(iter(outputs.values()))
-        if scores.shape != (len(parts), len(WORDS) + len(OTHERS)):
-            raise DecodeError(f"{MODEL} gave scores of shape {scores.shape} for {len(parts)} windows")
-        return np.clip(np.asarray(scores, np.float32), 0, 1)
+        if scores.shape != (int(loud.sum()), len(labels)):
+            raise DecodeError(f"{MODEL} gave scores of shape {scores.shape} for {int(loud.sum())} windows")
+        made[loud] = np.clip(np.asarray(scores, np.float32), 0, 1)
+        return made
 
 
-def features(part: Samples) -> F32:
-    """What the network was trained on: `(49, 10, 1)` cepstra of one second at full loudness."""
-    loud = part / np.abs(part).max()
-    spectrum = magnitudes(loud.astype(np.float32), 480, 320, 512)
-    return cepstra(np.log(spectrum @ mel_bands(40, 257, 20.0, 4000.0) + np.float32(1e-6)), 10)[..., None]
+def batches(samples: Samples) -> Iterator[F32]:
+    """Windows `(n, 16000)` of a recording with silence around it, at most `BATCH` at a time; none of an empty one."""
+    if not len(samples):
+        return
+    steps = max(0, -(-(len(samples) + 2 * MARGIN - WINDOW) // STEP))
+    filled = np.zeros(WINDOW + steps * STEP, np.float32)
+    filled[MARGIN : MARGIN + len(samples)] = samples
+    views: npt.NDArray[np.float32] = np.lib.stride_tricks.sliding_window_view(filled, WINDOW)[::STEP]
+    for at in range(0, len(views), BATCH):
+        yield views[at : at + BATCH]
+
+
+def spans(count: int, duration: float) -> list[tuple[float, float]]:
+    """Start and end of the middle half of each window, seconds."""
+    starts = np.minimum(np.arange(count) * (STEP / SAMPLE_RATE), duration)
+    ends = np.minimum(starts + (WINDOW - 2 * MARGIN) / SAMPLE_RATE, duration)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def smoothed(scores: F32) -> F32:
+    """The mean of each window's scores `(n, labels)` and its neighbours'; before the first and after the last there is nothing."""
+    around = np.pad(scores, ((TOGETHER // 2, TOGETHER // 2), (0, 0)))
+    rows = np.lib.stride_tricks.sliding_window_view(around, TOGETHER, axis=0)
+    return np.asarray(rows.mean(axis=-1), np.float32)

@@ -1,4 +1,4 @@
-"""From waveforms to what networks for sound look at: short-time spectra, mel bands, cepstra. All float32."""
+"""From waveforms to what networks for sound look at: frames, mel bands. All float32."""
 
 from __future__ import annotations
 
@@ -44,26 +44,6 @@ def frames_of(samples: Samples, length: int, step: int) -> F32:
     if len(samples) < length:
         return np.zeros((0, length), np.float32)
     return np.lib.stride_tricks.sliding_window_view(samples, length)[::step]
-
-
-def magnitudes(samples: Samples, length: int, step: int, size: int) -> F32:
-    """Short-time spectrum `(n, size / 2 + 1)` under a periodic Hann window."""
-    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
-    spectrum = np.fft.rfft(frames_of(samples, length, step) * window, size)
-    made: F32 = np.abs(spectrum).astype(np.float32)
-    return made
-
-
-@lru_cache(maxsize=4)
-def _cosines(bands: int, kept: int) -> F32:
-    angle = np.pi * (np.arange(bands)[:, None] + 0.5) * np.arange(kept) / bands
-    made: F32 = (np.cos(angle) * 2 / np.sqrt(2 * bands)).astype(np.float32)
-    return made
-
-
-def cepstra(log_mel: F32, kept: int) -> F32:
-    """The first `kept` cosine coefficients of each row, scaled as TensorFlow scales them."""
-    return np.asarray(log_mel @ _cosines(log_mel.shape[-1], kept), np.float32)
 
 
 def kaldi_fbank(samples: Samples, bands: int = 80) -> F32:

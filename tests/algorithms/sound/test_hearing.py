@@ -18,7 +18,6 @@ from aihub.algorithms.hearing import gives, hear
 from aihub.algorithms.registry import Registry
 from aihub.algorithms.sound import sphinx
 from aihub.algorithms.sound.happenings import events, windows
-from aihub.algorithms.sound.keywords import features
 from aihub.algorithms.sound.mel import kaldi_fbank, mel_bands
 from aihub.algorithms.sound.tagging import kinds
 from aihub.algorithms.sound.transcribe import loud_parts
@@ -240,9 +239,6 @@ def test_bands_are_triangles() -> None:
 
 def test_features_have_the_shape_that_the_network_wants() -> None:
     part = talk((1.0, True))
-    made = features(part)
-    assert made.shape == (49, 10, 1)
-    np.testing.assert_allclose(features(part * np.float32(0.1)), made, atol=0.01, err_msg="loudness counts")
     assert kaldi_fbank(part).shape == (98, 80)
     assert kaldi_fbank(part[:100]).shape == (0, 80)
 

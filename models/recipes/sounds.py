@@ -1,0 +1,312 @@
+"""Sound that a keyword spotter learns from: clips of words, what is cut and mixed from them, rooms and noise. Needs no torch.
+
+Each clip is heard by few people only, so no two looks at it are alike: other speed and pitch, place in the window, neighbours,
+room, noise and loudness. What it must not fall for is made from the same clips: halves of two words, words played backwards,
+shreds one after another, words that are mostly outside the window.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from aihub.algorithms.sound_files import decode_sound
+from aihub.errors import InputError
+from aihub.types import SAMPLE_RATE, Samples
+
+WINDOW = SAMPLE_RATE
+"""Samples that the network hears at once."""
+COMMANDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
+ENGLISH = ("close", "open", "print", "process", "project", "signal", "speaker", "speech")
+MANDARIN = (
+    "上海", "中国", "北京", "商行", "复旦", "总工", "数字", "背景", "识别", "语言", "语音", "饭店",
+)  # fmt: skip
+WORDS = COMMANDS + ENGLISH + MANDARIN
+UNKNOWN, SILENCE = "unknown", "silence"
+LABELS = (*WORDS, UNKNOWN, SILENCE)
+WORD_SETS = ("speech_commands", "spoken_words_zh_en")
+NOISE_SET = "esc10"
+BETWEEN = 24_000
+"""Samples at which rooms are computed: a window and half a second for what echoes."""
+HOP = 160
+SHORTEST = 2400
+"""Samples of the shortest word."""
+MIRRORED = frozenset({"no", "on"})
+"""Backwards these sound like each other."""
+
+_Random = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A recording with one word, or noise.
+
+    Attributes:
+        samples: 16 kHz mono.
+        label: one of `LABELS`.
+        source: name of its set.
+    """
+
+    samples: Samples
+    label: str
+    source: str
+
+
+def read_clips(data: Path, name: str, split: str) -> list[Clip]:
+    """One part of a set of clips; what is no word of the two sets of words is `silence`.
+
+    Args:
+        data: folder of the sets.
+        name: of the set.
+        split: `train`, `val` or `test`.
+
+    Raises:
+        InputError: the set is not there.
+    """
+    listed = data / name / "clips.csv"
+    if not listed.is_file():
+        raise InputError(f"{listed} is not there", hint="--data names the folder of the sets")
+    with listed.open(encoding="utf-8", newline="") as rows:
+        wanted = [row for row in csv.DictReader(rows) if row["split"] == split]
+    return [
+        Clip(decode_sound((data / name / row["path"]).read_bytes()), _label(row["label"]), name)
+        for row in wanted
+    ]
+
+
+def _label(name: str) -> str:
+    return name.lower() if name.lower() in LABELS else SILENCE
+
+
+def digests(data: Path) -> dict[str, str]:
+    """sha256 of the list of clips of every set that is used."""
+    lists = [f"{name}/clips.csv" for name in (*WORD_SETS, NOISE_SET)]
+    return {path: hashlib.sha256((data / path).read_bytes()).hexdigest() for path in lists}
+
+
+def active(samples: Samples) -> tuple[int, int]:
+    """First and last sample of what is loud: within 26 dB of the loudest hundredth of a second, and 10 dB over the quiet ones.
+
+    What is shorter than any word is a click: then all of it counts.
+    """
+    rows = samples[: len(samples) // HOP * HOP].reshape(-1, HOP)
+    if not len(rows):
+        return 0, len(samples)
+    level = np.sqrt((rows**2).mean(axis=1)) + 1e-7
+    loud = np.flatnonzero(level >= max(level.max() * 0.05, min(np.quantile(level, 0.1) * 3, level.max())))
+    first, last = int(loud[0]) * HOP, (int(loud[-1]) + 1) * HOP
+    return (first, last) if last - first >= SHORTEST else (0, len(samples))
+
+
+def centred(samples: Samples, shift: int = 0) -> Samples:
+    """A window with the loud part in its middle; silence where the clip has ended.
+
+    Args:
+        samples: of a clip.
+        shift: samples by which the loud part comes later than the middle.
+    """
+    first, last = active(samples)
+    return placed(samples, WINDOW // 2 + shift - (first + last) // 2)
+
+
+def placed(samples: Samples, at: int) -> Samples:
+    """A window with the clip beginning at sample `at`, which may lie outside."""
+    made = np.zeros(WINDOW, np.float32)
+    first, last = max(at, 0), min(at + len(samples), WINDOW)
+    if first < last:
+        made[first:last] = samples[first - at : last - at]
+    return made
+
+
+class Mixer:
+    """Makes windows to learn from.
+
+    Args:
+        clips: of the training part of all sets, noise among them.
+        seed: window `n` is the same for the same seed.
+    """
+
+    def __init__(self, clips: Iterable[Clip], seed: int) -> None:
+        self._seed = seed
+        by_label: dict[str, list[Samples]] = {label: [] for label in LABELS}
+        for clip in clips:
+            by_label[clip.label].append(clip.samples)
+        self._noises = [noise for noise in by_label.pop(SILENCE) if len(noise)]
+        self._foreign = [_trimmed(samples) for samples in by_label.pop(UNKNOWN)]
+        self._words: Mapping[str, Sequence[Samples]] = {
+            label: [_trimmed(samples) for samples in found] for label, found in by_label.items() if found
+        }
+        self._all = [(label, one) for label, found in self._words.items() for one in found]
+        self._all += [(UNKNOWN, one) for one in self._foreign]
+
+    def make(self, at: int) -> tuple[Samples, int]:
+        """Window number `at`: `(16000,)` samples and the index of its label."""
+        random = np.random.default_rng((self._seed, at))
+        kind = random.random()
+        if kind < 0.58:
+            label = list(self._words)[int(random.integers(len(self._words)))]
+            heard = self._in_company(self._said(label, random), random)
+        elif kind < 0.9:
+            label, heard = UNKNOWN, self._no_word(random)
+        else:
+            label, heard = SILENCE, np.zeros(WINDOW, np.float32)
+        return self._recorded(heard, random, quiet=label == SILENCE), LABELS.index(label)
+
+    def nonsense(self, seconds: int) -> Samples:
+        """Talk without any of the words, one second after the other, as a microphone takes it."""
+        made = []
+        for at in range(seconds):
+            random = np.random.default_rng((self._seed, at, 1))
+            made.append(self._recorded(self._no_word(random), random, quiet=False))
+        return np.concatenate(made)
+
+    def _said(self, label: str, random: _Random) -> Samples:
+        """A word by one person, begun by one and ended by another, or by two at once: few people said it, so they are mixed."""
+        word, other = (_one(self._words[label], random) for _ in range(2))
+        kind = random.random()
+        if kind < 0.3:
+            part = random.uniform(0.3, 0.7)
+            return joined(word[: int(len(word) * part)], other[int(len(other) * part) :])
+        if kind < 0.5:
+            moments = np.linspace(0, len(other) - 1, len(word))
+            at_once = np.interp(moments, np.arange(len(other)), other).astype(np.float32)
+            return word + at_once * np.float32(random.uniform(0.3, 1.0))
+        return word
+
+    def _in_company(self, word: Samples, random: _Random) -> Samples:
+        """A word somewhere in the window, often with shreds of others before or after it."""
+        word = _at_speed(word, random)
+        room = (WINDOW - len(word)) // 2
+        most = min(WINDOW // 4, max(room + 800, 1600))
+        at = room + int(random.integers(-most, most + 1))
+        heard = placed(word, at)
+        if random.random() < 0.4:
+            gap = int(random.integers(0, 2400))
+            before, after = at - gap, at + len(word) + gap
+            if before > 0 and random.random() < 0.7:
+                heard[:before] += self._shreds(random)[-before:]
+            if after < WINDOW and random.random() < 0.7:
+                heard[after:] += self._shreds(random)[: WINDOW - after]
+        return heard
+
+    def _no_word(self, random: _Random) -> Samples:
+        """Speech without a word that counts."""
+        kind = random.random()
+        if self._foreign and kind < 0.25:
+            return self._in_company(_one(self._foreign, random), random)
+        label, word = self._all[int(random.integers(len(self._all)))]
+        if kind < 0.4 and label not in MIRRORED:
+            return self._in_company(word[::-1], random)
+        if kind < 0.6:
+            other = self._all[int(random.integers(len(self._all)))][1]
+            first, second = (
+                int(len(word) * random.uniform(0.3, 0.6)),
+                int(len(other) * random.uniform(0.4, 0.7)),
+            )
+            return self._in_company(joined(word[:first], other[second:]), random)
+        if kind < 0.75:
+            word = _at_speed(word, random)
+            seen = int(len(word) * random.uniform(0.1, 0.4))
+            heard = placed(word, seen - len(word) if random.random() < 0.5 else WINDOW - seen)
+            return heard + (self._shreds(random) if random.random() < 0.3 else 0)
+        return self._shreds(random)
+
+    def _shreds(self, random: _Random) -> Samples:
+        """A window of pieces of words, none of them whole."""
+        pieces, length = [], 0
+        while length < WINDOW:
+            word = self._all[int(random.integers(len(self._all)))][1]
+            kept = min(int(len(word) * random.uniform(0.2, 0.5)), 5600)
+            first = int(random.integers(0, len(word) - kept + 1))
+            piece = _at_speed(word[first : first + kept], random) * np.float32(random.uniform(0.3, 1.0))
+            edge = min(160, len(piece) // 4)
+            if edge:
+                piece[:edge] *= np.linspace(0, 1, edge, dtype=np.float32)
+                piece[-edge:] *= np.linspace(1, 0, edge, dtype=np.float32)
+            pieces.append(piece)
+            length += len(piece)
+            if random.random() < 0.3:
+                pieces.append(np.zeros(int(random.integers(0, 2400)), np.float32))
+                length += len(pieces[-1])
+        return np.concatenate(pieces)[:WINDOW]
+
+    def _recorded(self, heard: Samples, random: _Random, *, quiet: bool) -> Samples:
+        """As a microphone in some room would take it, at some loudness."""
+        if random.random() < 0.6:
+            heard = in_a_room(heard, random)
+        noise = self._noise(random)
+        if quiet:
+            heard = noise
+        elif random.random() < 0.85:
+            below = 10 ** (-random.uniform(0, 35) / 20)
+            heard = heard + noise * np.float32(_rms(heard) / (_rms(noise) + 1e-9) * below)
+        peak = float(np.abs(heard).max()) + 1e-9
+        loudness = 10 ** (random.uniform(-45, 0) / 20)
+        return np.asarray(heard * np.float32(loudness / peak), np.float32)
+
+    def _noise(self, random: _Random) -> Samples:
+        if not self._noises or random.random() < 0.3:
+            # White at slope 0, pink at 1, brown at 2.
+            spectrum = fft.rfft(random.standard_normal(WINDOW, np.float32))
+            slope = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-random.uniform(0, 1))
+            return np.asarray(fft.irfft(spectrum * slope, WINDOW), np.float32)
+        noise = _one(self._noises, random)
+        first = int(random.integers(0, max(1, len(noise) - WINDOW // 2)))
+        return np.resize(noise[first : first + WINDOW], WINDOW)
+
+
+def in_a_room(heard: Samples, random: _Random) -> Samples:
+    """With other bass and treble, and in two of three cases with an echo that dies out."""
+    spectrum = fft.rfft(heard, BETWEEN)
+    at = np.linspace(0, 1, len(spectrum), dtype=np.float32)
+    bends = random.uniform(-10, 10, 6)
+    gain: npt.NDArray[Any] = 10 ** (np.interp(at, np.linspace(0, 1, 6) ** 2, bends).astype(np.float32) / 20)
+    if random.random() < 0.66:
+        length = int(random.uniform(0.05, 0.4) * SAMPLE_RATE)
+        tail = random.standard_normal(length, np.float32)
+        tail *= np.exp(-6.9 * np.arange(length, dtype=np.float32) / length)
+        tail *= np.float32(random.uniform(0.1, 0.7) / (np.sqrt((tail**2).sum()) + 1e-9))
+        tail[0] = 1.0
+        gain = gain * fft.rfft(tail, BETWEEN)
+    return np.asarray(fft.irfft(spectrum * gain, BETWEEN)[:WINDOW], np.float32)
+
+
+def _at_speed(samples: Samples, random: _Random) -> Samples:
+    """Up to a sixth faster and higher, or slower and lower."""
+    rate = np.float32(np.exp(random.uniform(-0.16, 0.16)))
+    if len(samples) < 2:
+        return samples
+    moments = np.arange(int((len(samples) - 1) / rate), dtype=np.float32) * rate
+    whole = moments.astype(np.int32)
+    return samples[whole] + (moments - whole) * (samples[whole + 1] - samples[whole])
+
+
+def _trimmed(samples: Samples) -> Samples:
+    """The loud part with a little around it, at full loudness."""
+    first, last = active(samples)
+    part = samples[max(0, first - 800) : last + 800]
+    return np.asarray(part / (np.abs(part).max() + 1e-9), np.float32)
+
+
+def joined(first: Samples, second: Samples) -> Samples:
+    """One after the other, faded over ten milliseconds."""
+    edge = min(HOP, len(first), len(second))
+    fade = np.linspace(0, 1, edge, dtype=np.float32)
+    between = first[len(first) - edge :] * (1 - fade) + second[:edge] * fade
+    return np.concatenate((first[: len(first) - edge], between, second[edge:]))
+
+
+def _one(among: Sequence[Samples], random: _Random) -> Samples:
+    return among[int(random.integers(len(among)))]
+
+
+def _rms(samples: npt.NDArray[np.float32]) -> float:
+    return float(np.sqrt((samples**2).mean()))
