@@ -57,7 +57,7 @@ EXAMS: Mapping[str, Exam] = {
     "street-hygiene": Exam(
         sets={"garbage_bins": BINS, "litter": ("litter",), "pothole": ("pothole",)},
         quiet=dict.fromkeys(("hard_hat", "hard_hat_workers", "construction_site", "fire_smoke"), ("overflow", "pothole"))
-        | {"garbage_bins": ("pothole",), "litter": ("pothole",), "pothole": ("overflow",)},
+        | {"garbage_bins": ("pothole",), "litter": ("pothole",), "pothole": ("overflow", "litter")},
     ),
     "city-detector": Exam(
         sets=dict.fromkeys(("hard_hat", "hard_hat_workers", "construction_site", "fire_smoke", "garbage_bins"), ("face",)),

@@ -10,7 +10,15 @@ RECIPE = Recipe(
     name="fire-smoke",
     labels=("fire", "smoke"),
     sets={"fire_smoke": ("fire", "smoke")},
-    # What plants, streets and yards show on other days: none of it burns.
-    negatives={"hard_hat": 70, "construction_site": 70, "garbage_bins": 70, "litter": 50, "pothole": 50},
-    plan=Plan(epochs=36, minutes=60),
+    # What plants, streets and yards show on other days: none of it burns. All of it, and small parts of it, because a network that saw
+    # a fifth of it took blank walls and empty roads for smoke.
+    negatives={
+        "hard_hat": 740,
+        "construction_site": 211,
+        "garbage_bins": 302,
+        "litter": 97,
+        "pothole": 139,
+        "hard_hat_workers": 83,
+    },
+    plan=Plan(epochs=36, minutes=60, details=0.4),
 )

@@ -134,12 +134,18 @@ class Shaker:
         seed: equal seeds give equal pictures.
         mosaic: how often four are put together; 0 to 1.
         zoom: see `Plan`.
+        details: see `Plan`.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], seed: int, mosaic: float = 0.6, zoom: float = 1.0
+        self,
+        pictures: Sequence[Picture],
+        seed: int,
+        mosaic: float = 0.6,
+        zoom: float = 1.0,
+        details: float = 0.0,
     ) -> None:
-        self._zoom = zoom
+        self._zoom, self._details = zoom, details
         self._pictures, self._random, self.mosaic = pictures, np.random.default_rng(seed), mosaic
         # Four on one canvas know the same things, or it would be none of the four's.
         self._alike: dict[bytes, list[int]] = {}
@@ -155,6 +161,8 @@ class Shaker:
             pixels, boxes, kinds = self._four([index, *others])
         else:
             pixels, boxes, kinds = load(picture), picture.boxes, picture.kinds
+            if not len(boxes) and self._random.random() < self._details:
+                pixels = self._detail(pixels)
         pixels, boxes, kinds = self._move(pixels, boxes, kinds)
         if self._random.random() < 0.5:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
@@ -182,12 +190,21 @@ class Shaker:
             kinds.append(picture.kinds)
         return canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(kinds)
 
+    def _detail(self, pixels: Pixels) -> Pixels:
+        """A small part of a picture, as large as the whole: walls, roads, sky."""
+        height, width = pixels.shape[:2]
+        share = self._random.uniform(0.12, 0.4)
+        rows, columns = max(8, round(height * share)), max(8, round(width * share))
+        top, left = self._random.integers(0, (height - rows + 1, width - columns + 1))
+        part = pixels[top : top + rows, left : left + columns]
+        return cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
     def _move(
         self, pixels: Pixels, boxes: F32, kinds: npt.NDArray[np.int64]
     ) -> tuple[Pixels, F32, npt.NDArray[np.int64]]:
         height, width = pixels.shape[:2]
         base = SIZE / max(height, width) * (self._zoom if max(height, width) > SIZE * 1.5 else 1.0)
-        scale = base * self._random.uniform(0.7, 1.6 if max(height, width) > SIZE * 1.5 else 1.3)
+        scale = base * self._random.uniform(0.7, 1.6)
         stretch = self._random.uniform(0.85, 1.18)
         sx, sy = scale * stretch, scale / stretch
         spare = np.array([SIZE - width * sx, SIZE - height * sy])

@@ -57,6 +57,7 @@ class Plan:
         minutes: stop after this long, with the rate brought down by then; 0 for no limit.
         every: epochs between looks at the validation part.
         zoom: how large four pictures on one canvas are drawn: 1 shows them whole, each at half its size, 2 a quarter of them at its own.
+        details: how often a picture that shows none of the labels is seen as a small part of itself: blank walls, roads, sky; 0 to 1.
     """
 
     epochs: int = 30
@@ -68,6 +69,7 @@ class Plan:
     minutes: float = 0.0
     every: int = 3
     zoom: float = 1.0
+    details: float = 0.0
 
 
 class _Way:
@@ -127,7 +129,7 @@ def train(
     _freeze(net, plan.frozen)
     average = copy.deepcopy(net).eval()
     optimiser = _optimiser(net, plan)
-    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed, zoom=plan.zoom)
+    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed, zoom=plan.zoom, details=plan.details)
     best = (-1.0, average.state_dict())  # no copy: without checks the last weights are the best
     with log.open("w", encoding="utf-8") as curve:
         head = {"plan": asdict(plan), "pictures": len(pictures), "checks": sum(len(t.pictures) for t in checks)}  # fmt: skip
