@@ -30,7 +30,7 @@ from aihub.engine.store import ModelStore
 from aihub.errors import InputError
 from aihub.evaluation import Predict, through
 from aihub.settings import settings
-from models.recipes.branch import Branched, beside_donor
+from models.recipes.branch import Branched, beside_donor, sharpened_donor
 from models.recipes.donor import Detector, from_donor
 from models.recipes.export import export
 from models.recipes.recipe import Recipe
@@ -80,7 +80,8 @@ def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Pa
     if recipe.beside:
         net = beside_donor(donor, recipe.inherited, len(recipe.fresh))
     else:
-        net = from_donor(donor, len(recipe.labels), recipe.inherited)
+        begin = sharpened_donor if recipe.sharp else from_donor
+        net = begin(donor, len(recipe.labels), recipe.inherited)
     net = train(net, pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl")
     path = out / f"{recipe.name}.onnx"
     export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})

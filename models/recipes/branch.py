@@ -95,6 +95,40 @@ class Branched(nn.Module):
         return self.old(*seen[len(TEXTURES) :]), self.new(*seen)
 
 
+class Sharpened(nn.Module):
+    """A body that also sees fine textures where small things are answered for; it begins as what it is made from.
+
+    Args:
+        trunk: (n, 3, 416, 416) -> textures and stems, see `Towers`.
+        towers: stems -> class and box features of each stride in turn.
+    """
+
+    def __init__(self, trunk: nn.Module, towers: nn.Module) -> None:
+        super().__init__()
+        fine, middle, _ = TEXTURES
+        self.trunk, self.towers = trunk, towers
+        self.finer = nn.Conv2d(fine, fine, 3, stride=2, padding=1, groups=fine)
+        self.added = nn.Conv2d(fine + middle, STEM, 1)
+        for weight in self.added.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """See `Detector`."""
+        fine, middle, _, first, *others = self.trunk(pictures)
+        first = first + self.added(torch.cat((self.finer(fine), middle), 1))
+        return list(self.towers(first, *others))
+
+
+def sharpened_donor(path: Path, classes: int, inherited: Mapping[int, int]) -> Detector:
+    """As `from_donor`, with a body that also sees fine textures."""
+    donor = Donor(path)
+    stems, textures = donor.stems(), donor.halvings()[1 : 1 + len(TEXTURES)]
+    body = Sharpened(donor.part(["images"], [*textures, *stems]), donor.part(stems, donor.features("cls", "reg")))
+    made = Detector(body, donor.channels, classes)
+    donor.lend(made, inherited)
+    return made
+
+
 def beside_donor(path: Path, kept: Mapping[int, int], fresh: int) -> Branched:
     """The donor with some of its classes, and a detector of others beside it.
 

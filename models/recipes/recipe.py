@@ -27,6 +27,7 @@ class Recipe:
         unsure: labels that may show in those all the same.
         inherits: labels that begin with what the donor knows -> its name for them.
         beside: the donor stays as it is, and what it does not know is learned beside it; these labels come last.
+        sharp: the donor's body also gets fine textures, for small things.
         teacher: model that labels the pictures in place of people; empty for none.
         plan: how it is trained.
     """
@@ -38,6 +39,7 @@ class Recipe:
     unsure: tuple[str, ...] = ()
     inherits: Mapping[str, str] = field(default_factory=dict)
     beside: bool = False
+    sharp: bool = False
     teacher: str = ""
     plan: Plan = field(default_factory=Plan)
 
