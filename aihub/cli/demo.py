@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from aihub.client import AihubClient, Stream
 from aihub.errors import AihubError
 from aihub.serve.cluster import Cluster, free_port, port_taken
 from aihub.serve.home import PreparedHome, prepare_home
+from aihub.serve.runtime import Runtime
 from aihub.settings import Settings
 from aihub.types import Event, EventState
 
@@ -74,13 +77,14 @@ def real_scenes(video: Path) -> list[Scene]:
 
 
 def drawn_scenes() -> list[Scene]:
-    """Four scenes that the project draws itself; none needs weights that are not in an installed package."""
+    """Four scenes that the project draws itself; all weights are its own, or in an installed package."""
     return [
         Scene("gate", SCENES["codes"](), (("qr-and-barcode", {}), ("text-recognition", {}))),
-        Scene("yard", SCENES["fire"](), (("fire-smoke-detection", {}),)),
-        Scene("street", SCENES["quality"](), QUALITY),
-        Scene("car park", SCENES["yard"](), (("motion-detection", {}),)),
-    ]
+        Scene("yard", SCENES["fire"](), (("fire-smoke-detection", {}), ("fire-detection", {}))),
+        Scene("street", SCENES["quality"](), (("vehicle-detection", {}), *QUALITY)),
+        Scene("car park", SCENES["yard"](), (
+            ("person-detection", {}), ("people-counting", {}), ("illegal-parking", {"dwell": 4}))),
+    ]  # fmt: skip
 
 
 def scenes(settings: Settings) -> list[Scene]:
@@ -93,6 +97,52 @@ def scenes(settings: Settings) -> list[Scene]:
         and all(Path(str(scene.source)).is_file() for scene in real)
     )
     return real if here else drawn_scenes()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model of the demo came from.
+
+    Attributes:
+        model: its name.
+        source: who made it: this project with a recipe, or where it was published.
+        license: SPDX id.
+        algorithms: what asks it.
+    """
+
+    model: str
+    source: str
+    license: str
+    algorithms: tuple[str, ...]
+
+
+def origins(settings: Settings, algorithms: Sequence[str]) -> list[Origin]:
+    """Every model that these algorithms ask here, by name."""
+    asked: dict[str, list[str]] = {}
+    with Runtime(settings, kind="cli") as runtime:
+        for algorithm in algorithms:
+            for model in runtime.registry.get(algorithm).models():
+                asked.setdefault(runtime.store.resolve(model).name, []).append(algorithm)
+        cards = [runtime.store.resolve(name) for name in sorted(asked)]
+    return [
+        Origin(
+            card.name,
+            f"this project, recipe {card.recipe}" if card.recipe else card.artifact.source.split(", ")[0],
+            card.artifact.license,
+            tuple(dict.fromkeys(asked[card.name])),
+        )
+        for card in cards
+    ]
+
+
+def origin_table(models: Sequence[Origin]) -> Table:
+    """Where each model came from."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("MODEL", "FROM", "LICENCE", "ASKED BY"):
+        table.add_column(name)
+    for origin in models:
+        table.add_row(origin.model, origin.source, origin.license, ", ".join(origin.algorithms))
+    return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +278,7 @@ def run(
     begun = time.monotonic()
     cold_start_s: float | None = None
     names = sorted({algorithm for scene in chosen for algorithm, _ in scene.tasks})
+    models = origins(settings, names)
     streams: list[Stream] = []
     with ExitStack() as stack:
         prepared = prepare_home(settings)
@@ -246,6 +297,7 @@ def run(
             submit(client, chosen, cameras)
             if not quiet:
                 explain(cluster.url, prepared, cold_start_s, chosen)
+                console.print(origin_table(models), "")
             streams = follow(client, watch, until=time.monotonic() + seconds, stop=stop, quiet=quiet)
             watch.stop.set()
         if not quiet:
@@ -255,6 +307,7 @@ def run(
         "frames_analysed": sum(stream.status.frames_analysed for stream in streams),
         "events": watch.opened,
         "algorithms": names,
+        "models": [dataclasses.asdict(origin) for origin in models],
         "event_latency_ms_p95": watch.p95_ms(),
         "cold_start_s": cold_start_s,
     }

@@ -123,7 +123,9 @@ def sharpened_donor(path: Path, classes: int, inherited: Mapping[int, int]) -> D
     """As `from_donor`, with a body that also sees fine textures."""
     donor = Donor(path)
     stems, textures = donor.stems(), donor.halvings()[1 : 1 + len(TEXTURES)]
-    body = Sharpened(donor.part(["images"], [*textures, *stems]), donor.part(stems, donor.features("cls", "reg")))
+    body = Sharpened(
+        donor.part(["images"], [*textures, *stems]), donor.part(stems, donor.features("cls", "reg"))
+    )
     made = Detector(body, donor.channels, classes)
     donor.lend(made, inherited)
     return made

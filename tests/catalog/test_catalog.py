@@ -21,6 +21,13 @@ FIRST = (
     "black-screen", "frozen-picture", "blurred-picture",
 )  # fmt: skip
 
+BARE = (
+    "person-detection", "people-counting", "intrusion", "line-crossing", "loitering", "crowd-gathering", "absence",
+    "vehicle-detection", "illegal-parking", "face-detection", "fire-detection", "smoke-detection", "fire-smoke-detection",
+    "helmet-missing", "overflowing-bin", "garbage-on-ground", "litter-detection", "pothole", "keyword-spotting",
+)  # fmt: skip
+"""What a machine can do that has nothing but the project, by models of our own."""
+
 CARDS = Registry(FakePredictor())
 
 
@@ -40,6 +47,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
 @pytest.fixture(scope="module")
 def registry(engine: Predictor) -> Registry:
     return Registry(engine)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
+    """The real engine on a machine without any weights but those that come with the project."""
+    from aihub.engine import Engine, ModelStore
+
+    home = tmp_path_factory.mktemp("bare")
+    store = ModelStore.from_folder(data_folder("models"), cache=home / "cache")
+    with Engine(store, profiles=home / "profiles") as made:
+        yield made
 
 
 def test_no_card_and_no_plugin_is_broken() -> None:
@@ -75,3 +93,14 @@ def test_the_proof_of_a_card(name: str, registry: Registry, engine: Predictor) -
         assert report.state is Readiness.READY, report.reason
         assert report.evidence is not None
         assert not [one.detail for one in report.checks if one.skipped]
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_works_on_a_machine_that_has_nothing_but_the_project(name: str, bare: Predictor) -> None:
+    """No weights of others, no media: what is drawn is found by models of our own."""
+    algorithm = Registry(bare).get(name)
+    report = check(algorithm, bare, media=None)
+    assert report.failures() == []
+    assert report.state is Readiness.READY, report.reason
+    for model in algorithm.models():
+        assert bare.store.resolve(model).recipe, model  # type: ignore[attr-defined]

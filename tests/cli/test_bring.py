@@ -42,7 +42,7 @@ def test_what_is_trusted_on_first_use_is_told_and_listed(aihub: Run, copy: Path)
     (came,) = aihub("models", "pull", "yolox-m", "--json").value
     assert came == {
         "name": "yolox-m", "path": str(copy), "sha256": SHA, "license": "Apache-2.0", "trusted_on_first_use": True,
-        "takes_over": {"coco": "yolox-nano"},
+        "takes_over": {"coco": "city-detector"},
     }  # fmt: skip
     after = row(aihub)
     assert (after["state"], after["sha256"], after["bytes"]) == ("yes", SHA, len(BODY))
@@ -55,7 +55,7 @@ def test_what_is_trusted_on_first_use_is_told_and_listed(aihub: Run, copy: Path)
 def test_in_words(aihub: Run, copy: Path) -> None:
     said = aihub("models", "pull", "yolox-m").out
     assert f"trusted on first use: sha256 {SHA} counts from now on" in said
-    assert "answers coco from now on, instead of yolox-nano; `aihub models drop yolox-m` goes back" in said
+    assert "answers coco from now on, instead of city-detector; `aihub models drop yolox-m` goes back" in said
     assert "trusted" not in aihub("models", "pull", "yolox-m").out
 
 

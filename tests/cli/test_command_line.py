@@ -45,7 +45,7 @@ def test_every_algorithm_is_listed_with_its_state(tmp_path: Path) -> None:
 
 def test_without_weights_the_list_says_the_command_that_brings_them(tmp_path: Path) -> None:
     rows = said(aihub(tmp_path, "algorithms", "list", "--json", AIHUB_MODEL_MIRROR=""))
-    (row,) = (row for row in rows if row["id"] == "person-detection")
+    (row,) = (row for row in rows if row["id"] == "audio-tagging")
     assert row["state"] == "needs-weights"
     assert "aihub models pull" in row["reason"]
 

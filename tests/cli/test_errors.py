@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ from tests.cli.conftest import Run
         ("infer black-screen grey.png -p luma=high", 2, ["luma must be a"]),
         ("infer black-screen grey.png -p luma", 2, ["'luma' is not NAME=VALUE"]),
         ("infer black-screen grey.png --out notes.txt", 2, ["notes.txt is no folder"]),
-        ("infer person-detection grey.png", 1, ["weights of", "are not here", "AIHUB_MODEL_MIRROR"]),
+        ("infer audio-tagging hush.wav", 1, ["weights of", "are not here", "AIHUB_MODEL_MIRROR"]),
         ("algorithms show intruson", 2, ["did you mean 'intrusion'?"]),
-        ("algorithms list --domain nope", 2, ["no domain named 'nope'", "use documents, "]),
+        ("algorithms list --domain nope", 2, ["no domain named 'nope'", "use city-management, "]),
         ("algorithms check", 2, ["name one algorithm or give --all"]),
         ("algorithms check intrusion --all", 2, ["name one algorithm or give --all"]),
         ("models pull", 2, ["name models or give --all"]),
@@ -67,6 +68,9 @@ from tests.cli.conftest import Run
 def test_mistakes(arguments: str, code: int, words: list[str], aihub: Run, here: Path, picture: Path) -> None:
     (here / "notes.txt").write_text("not a picture, not a film\n")
     (here / "empty.png").touch()
+    with wave.open(str(here / "hush.wav"), "wb") as hush:
+        hush.setparams((1, 2, 16000, 0, "NONE", ""))
+        hush.writeframes(bytes(32000))
     (here / "cut.png").write_bytes(picture.read_bytes()[:-200])
     done = aihub(*arguments.split())
     assert done.code == code, done

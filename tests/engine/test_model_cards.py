@@ -68,7 +68,13 @@ def test_every_role_with_an_upgrade_has_a_model_that_comes_by_itself() -> None:
     assert roles <= plain
 
 
-@pytest.mark.parametrize("name", COCO)
+def test_the_city_detector_takes_its_names_from_coco_and_adds_faces() -> None:
+    *known, face = CARDS["city-detector"].labels
+    assert face == "face"
+    assert set(known) < set(CARDS["yolox-nano"].labels)
+
+
+@pytest.mark.parametrize("name", [name for name in COCO if not CARDS[name].recipe])
 def test_coco_models_share_the_names_of_coco(name: str) -> None:
     labels = CARDS[name].labels
     assert len(labels) == 80

@@ -21,7 +21,15 @@ from aihub.engine.store import ModelStore
 
 pytestmark = [pytest.mark.hub, pytest.mark.timeout(300)]
 
-KEYS = {"streams", "frames_analysed", "events", "algorithms", "event_latency_ms_p95", "cold_start_s"}
+KEYS = {
+    "streams",
+    "frames_analysed",
+    "events",
+    "algorithms",
+    "models",
+    "event_latency_ms_p95",
+    "cold_start_s",
+}
 STOPS_WITHIN_S = 20.0
 Demo = Callable[..., subprocess.Popen[str]]
 

@@ -26,7 +26,7 @@ from models.recipes.assignment import UNSURE, Wanted, assign, loss_of  # noqa: E
 from models.recipes.branch import beside_donor  # noqa: E402
 from models.recipes.donor import INPUT, SIZE, Detector, donor_labels, from_donor, grid  # noqa: E402
 from models.recipes.export import export  # noqa: E402
-from models.recipes.pictures import Shaker, load, read  # noqa: E402
+from models.recipes.pictures import Picture, Shaker, load, read  # noqa: E402
 from models.recipes.recipe import Recipe  # noqa: E402
 from models.recipes.training import Plan, found_on, scores  # noqa: E402
 
@@ -173,6 +173,20 @@ def test_shaken_boxes_stay_on_their_things(data: Path) -> None:
                 seen += 1
                 assert (red > blue) == bool(kind)
     assert seen > 8
+
+
+def test_a_picture_without_anything_may_be_seen_from_very_near(data: Path) -> None:
+    """A small part of it, as large as the whole: of a picture with a ramp from left to right only a part of the ramp is left."""
+    ramp = np.repeat(np.linspace(0, 255, 400)[None, :, None], 300, 0).repeat(3, 2).astype(np.uint8)
+    path = data / "ramp.png"
+    cv2.imwrite(str(path), ramp)
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.ones(2, np.bool_)
+    far, near = (Shaker([Picture(path, *none)], 5, mosaic=0.0, details=share) for share in (0.0, 1.0))
+
+    def spread(shaker: Shaker) -> float:
+        return float(np.median([np.ptp(shaker.make(0).pixels[200].mean(axis=1)) for _ in range(9)]))
+
+    assert spread(near) < 0.6 * spread(far)
 
 
 def test_the_same_seed_shakes_the_same(data: Path) -> None:
