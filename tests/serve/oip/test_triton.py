@@ -242,7 +242,12 @@ def test_a_real_detector(
             pixels = np.zeros((2, *slot["shape"][1:]), np.uint8)
             raw = stock.infer("yunet-640", [given(slot["name"], pixels)], headers=headers)
             assert raw.as_numpy("bbox_8").shape == (2, 6400, 4)
-            names = [row["name"] for row in stock.get_model_repository_index(headers=headers)]
-            for name in names:  # every card's face can be told
+            rows = stock.get_model_repository_index(headers=headers)
+            absent = {card.name for card in store.cards() if card.upgrade}  # brought by name only
+            assert absent <= {row["name"] for row in rows if row["state"] != "READY"}
+            for name in {row["name"] for row in rows} - absent:  # the face of every other card can be told
                 assert stock.get_model_metadata(name, headers=headers)["outputs"]
                 assert stock.get_model_config(name, headers=headers)["input"]
+            for name in absent:
+                with pytest.raises(InferenceServerException, match="are not here"):
+                    stock.get_model_metadata(name, headers=headers)
