@@ -11,15 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import hashlib
 import importlib
 import json
-import platform
 import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from models.recipes.branch import Branched, beside_donor, sharpened_donor
 from models.recipes.donor import Detector, from_donor
 from models.recipes.export import export
 from models.recipes.recipe import Recipe
+from models.recipes.record import digest, record
 from models.recipes.training import train
 
 CARDS = Path(__file__).parent.parent
@@ -83,24 +81,15 @@ def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Pa
         begin = sharpened_donor if recipe.sharp else from_donor
         net = begin(donor, len(recipe.labels), recipe.inherited)
     net = train(net, pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl")
-    path = out / f"{recipe.name}.onnx"
-    export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
-    made = {
-        "recipe": recipe.name,
-        "labels": list(recipe.labels),
-        "plan": dataclasses.asdict(recipe.plan),
+    export(net, out / f"{recipe.name}.onnx", {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
+    facts = {
         "pictures": {"train": len(pictures), "val": sum(len(truth.pictures) for truth in checked.truths)},
         "data": {**learned.digests, **checked.digests},
-        "donor": _digest(donor),
+        "donor": digest(donor),
         "teacher": recipe.teacher,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in USED},
         "threads": torch.get_num_threads(),
-        "seconds": round(time.monotonic() - begun),
-        "bytes": path.stat().st_size,
-        "sha256": _digest(path),
     }
-    (out / "made.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    return made
+    return record(out, recipe.name, recipe.labels, recipe.plan, begun, USED, facts)
 
 
 @contextlib.contextmanager
@@ -112,10 +101,6 @@ def _teacher(recipe: Recipe, weights: Path) -> Iterator[Predict | None]:
     store = ModelStore.from_folder(CARDS, cache=settings().home / "models", mirror=str(weights))
     with Engine(store, threads=1) as engine:
         yield through(engine, recipe.teacher)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.recipes.branch import Branched
 from models.recipes.donor import INPUT, SIZE, Detector
+from models.recipes.record import noted
 
 OUTPUT = "found"
 OPSET = 17
@@ -57,7 +57,4 @@ def export(net: Detector | Branched, path: Path, notes: dict[str, str]) -> None:
         served, (example,), str(path), dynamo=False, opset_version=OPSET,
         input_names=[INPUT.name], output_names=[OUTPUT], dynamic_axes={INPUT.name: {0: "n"}, OUTPUT: {0: "n"}},
     )  # fmt: skip
-    made = onnx.load(str(path))
-    onnx.helper.set_model_props(made, notes)
-    onnx.checker.check_model(made, full_check=True)
-    onnx.save(made, str(path))
+    noted(path, notes)

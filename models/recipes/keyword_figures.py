@@ -34,6 +34,7 @@ from models.recipes.sounds import (
     COMMANDS,
     LABELS,
     NOISE_SET,
+    SETS,
     SILENCE,
     UNKNOWN,
     WINDOW,
@@ -41,8 +42,9 @@ from models.recipes.sounds import (
     WORDS,
     Clip,
     Mixer,
-    centred,
     read_clips,
+    read_part,
+    window_of,
 )
 
 NAME, OTHER = "keywords", "kws-ds-cnn-12"
@@ -111,18 +113,12 @@ class Listening:
         return [ds_cnn.LABELS[at] for at in np.asarray(shares).argmax(1).tolist()]
 
 
-def window_of(clip: Clip) -> Samples:
-    """The second that is judged: around the loud part of a word, the first of noise."""
-    made = clip.samples[:WINDOW] if clip.label == SILENCE else centred(clip.samples)
-    return np.pad(made, (0, WINDOW - len(made)))
-
-
 def accuracy(ear: Listening, data: Path, split: str) -> dict[str, Any]:
     """Share of the clips whose likeliest label is theirs: of each set, of both sets of words, and with noise."""
     told: dict[str, Any] = {}
     right: dict[str, list[bool]] = {}
     mixed_up: Counter[str] = Counter()
-    for name in (*WORD_SETS, NOISE_SET):
+    for name in SETS:
         clips = read_clips(data, name, split)
         guesses = ear.guesses(np.stack([window_of(clip) for clip in clips]))
         right[name] = [clip.label == guess for clip, guess in zip(clips, guesses, strict=True)]
@@ -168,8 +164,7 @@ def spotted(words: Sequence[Heard], threshold: float) -> tuple[float, float]:
 
 def calm_of(ear: Listening, data: Path, split: str) -> list[Heard]:
     """Clips of one part that hold no word."""
-    clips = [clip for name in (*WORD_SETS, NOISE_SET) for clip in read_clips(data, name, split)]
-    return ear.all(clip for clip in clips if clip.label in (UNKNOWN, SILENCE))
+    return ear.all(clip for clip in read_part(data, split) if clip.label in (UNKNOWN, SILENCE))
 
 
 def words_of(ear: Listening, data: Path, split: str) -> list[Heard]:
@@ -183,8 +178,10 @@ def chosen(ear: Listening, data: Path) -> tuple[float, dict[str, Any]]:
 
     Without the nonsense there are too few minutes to choose on: 0.68 was chosen so once, and gave 14 false words in ten minutes of talk.
     """
-    clips = [clip for name in (*WORD_SETS, NOISE_SET) for clip in read_clips(data, name, "val")]
-    calm = [*calm_of(ear, data, "val"), ear.hear(Mixer(clips, SEED).nonsense(NONSENSE), "", "nonsense")]
+    calm = [
+        *calm_of(ear, data, "val"),
+        ear.hear(Mixer(read_part(data, "val"), SEED).nonsense(NONSENSE), "", "nonsense"),
+    ]
     rates = [false_words(calm, step) * 10 / minutes(calm) for step in STEPS]
     enough = [step for step, rate in zip(STEPS, rates, strict=True) if rate <= MOST_FALSE]
     threshold = float(enough[0]) if enough else float(STEPS[-1])
@@ -197,17 +194,14 @@ def chosen(ear: Listening, data: Path) -> tuple[float, dict[str, Any]]:
     }
 
 
-def elsewhere(ear: Listening, media: Path) -> list[Heard]:
-    """Other speech and sounds of the test media."""
+def elsewhere(media: Path) -> list[tuple[Samples, str]]:
+    """Other speech and sounds of the test media, each with where it is from."""
     paths = [path for name in OTHER_SPEECH for path in sorted((media / "audio" / name).iterdir())]
-    return [ear.hear(decode_sound(path.read_bytes()), "", path.parent.name) for path in paths]
+    return [(decode_sound(path.read_bytes()), path.parent.name) for path in paths]
 
 
-def again(ear: Listening, data: Path, media: Path) -> list[Heard]:
-    """The same, and the noise of the test part, faster, slower and fainter: more minutes, not more people."""
-    sources = [(clip.samples, NOISE_SET) for clip in read_clips(data, NOISE_SET, "test")]
-    for name in OTHER_SPEECH:
-        sources += [(decode_sound(path.read_bytes()), name) for path in sorted((media / "audio" / name).iterdir())]  # fmt: skip
+def again(ear: Listening, sources: Sequence[tuple[Samples, str]]) -> list[Heard]:
+    """The same faster, slower and fainter: more minutes, not more people."""
     made = []
     for speed, loudness in CHANGED:
         for samples, source in sources:
@@ -303,9 +297,11 @@ def figures(engine: Engine, data: Path, media: Path | None) -> tuple[dict[str, A
         },
     }
     if media is not None:
-        calm = [*noise, *elsewhere(ear, media)]
+        others = elsewhere(media)
+        calm = [*noise, *(ear.hear(samples, "", source) for samples, source in others)]
+        sources = [(clip.samples, NOISE_SET) for clip in read_clips(data, NOISE_SET, "test")] + others
         told["other speech and noise"] = false_rate(calm, threshold)
-        told["the same with it played again changed"] = false_rate([*calm, *again(ear, data, media)], threshold)  # fmt: skip
+        told["the same with it played again changed"] = false_rate([*calm, *again(ear, sources)], threshold)  # fmt: skip
     told["ten commands, against DS-CNN"] = compared(ear, data)
     told["ms for a second of sound, one thread"] = cost(engine)
     return told, curve(words, calm, threshold)

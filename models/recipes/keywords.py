@@ -9,36 +9,24 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import json
 import math
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from models.recipes.sounds import (
-    LABELS,
-    NOISE_SET,
-    SILENCE,
-    WINDOW,
-    WORD_SETS,
-    Clip,
-    Mixer,
-    centred,
-    digests,
-    read_clips,
-)
+from models.recipes.record import digest, record
+from models.recipes.sounds import LABELS, Clip, Mixer, digests, read_part, window_of
 from models.recipes.spotter import Ears, Head, Spotter, export
+from models.recipes.stepping import follow, step
 
 NAME = "keywords"
 USED = ("torch", "onnx", "numpy", "scipy", "soundfile")
@@ -106,10 +94,7 @@ def make(data: Path, weights: Path, out: Path, plan: Plan | None = None) -> dict
     plan = plan or Plan()
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    learned, checked = (
-        [clip for name in (*WORD_SETS, NOISE_SET) for clip in read_clips(data, name, split)]
-        for split in ("train", "val")
-    )
+    learned, checked = (read_part(data, split) for split in ("train", "val"))
     torch.manual_seed(plan.seed)
     ears = Ears(*(weights / name for name in DONORS)).eval()
     head = train(
@@ -120,29 +105,16 @@ def make(data: Path, weights: Path, out: Path, plan: Plan | None = None) -> dict
         out / "curve.jsonl",
     )
     net = Spotter(ears, head)
-    path = out / f"{NAME}.onnx"
-    export(net, path, {"license": "Apache-2.0", "labels": ",".join(LABELS)})
-    made = {
-        "recipe": NAME,
-        "labels": list(LABELS),
-        "plan": dataclasses.asdict(plan),
+    export(net, out / f"{NAME}.onnx", {"license": "Apache-2.0", "labels": ",".join(LABELS)})
+    facts = {
         "clips": {"train": len(learned), "val": len(checked)},
         "data": digests(data),
-        "donors": {name: _digest(weights / name) for name in DONORS},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in USED},
+        "donors": {name: digest(weights / name) for name in DONORS},
         "threads": torch.get_num_threads(),
-        "seconds": round(time.monotonic() - begun),
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "learned parameters": sum(weight.numel() for weight in head.parameters()),
-        "bytes": path.stat().st_size,
-        "sha256": _digest(path),
     }
-    (out / "made.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return made
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return record(out, NAME, LABELS, plan, begun, USED, facts)
 
 
 def mixed(ears: Ears, mixer: Mixer, count: int) -> Bank:
@@ -169,8 +141,7 @@ def _checked(clips: Sequence[Clip]) -> tuple[np.ndarray, list[int]]:
     windows, truth = [], []
     for clip in clips:
         for shift in (-2000, 0, 2000):
-            made = clip.samples[:WINDOW] if clip.label == SILENCE else centred(clip.samples, shift)
-            windows.append(np.pad(made, (0, WINDOW - len(made))))
+            windows.append(window_of(clip, shift))
             truth.append(LABELS.index(clip.label))
     return np.stack(windows), truth
 
@@ -191,21 +162,21 @@ def train(head: Head, learned: Bank, checks: Bank, plan: Plan, log: Path) -> Hea
     begun, losses = time.monotonic(), []
     with log.open("w", encoding="utf-8") as curve:
         curve.write(json.dumps({"plan": dataclasses.asdict(plan), "checks": len(checks.labels)}) + "\n")
-        for step in range(plan.steps):
+        for count in range(plan.steps):
             seconds = time.monotonic() - begun
-            done = max(step / plan.steps, seconds / (plan.minutes * 60) if plan.minutes else 0.0)
+            done = max(count / plan.steps, seconds / (plan.minutes * 60) if plan.minutes else 0.0)
             for group in optimiser.param_groups:
                 group["lr"] = (
-                    plan.rate * min(1.0, (step + 1) / 60) * (1 + math.cos(math.pi * min(done, 1))) / 2
+                    plan.rate * min(1.0, (count + 1) / 60) * (1 + math.cos(math.pi * min(done, 1))) / 2
                 )
             losses.append(
                 _step(head, optimiser, *learned.some(torch.randint(len(learned.labels), (plan.batch,))))
             )
-            _follow(average, head, min(0.99, (1 + step) / (20 + step)))
-            last = done >= 1 or step == plan.steps - 1
-            if not last and step % plan.every != plan.every - 1:
+            follow(average, head, min(0.99, (1 + count) / (20 + count)))
+            last = done >= 1 or count == plan.steps - 1
+            if not last and count % plan.every != plan.every - 1:
                 continue
-            row = {"step": step + 1, "loss": round(float(np.mean(losses)), 4), "seconds": round(seconds)}
+            row = {"step": count + 1, "loss": round(float(np.mean(losses)), 4), "seconds": round(seconds)}
             looked = _look(average, checks)
             row |= {name: round(value, 4) for name, value in looked.items()}
             losses.clear()
@@ -236,11 +207,7 @@ def _step(
     truth = functional.one_hot(labels, head.head.out_features).float()
     sounds, commands, truth = blended(masked(sounds), masked(commands), truth)
     loss = functional.cross_entropy(head(sounds, commands), truth, label_smoothing=0.03)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(head.parameters(), 5.0)
-    optimiser.step()
-    return float(loss.detach())
+    return step(head, optimiser, loss, 5.0)
 
 
 def masked(seen: Tensor) -> Tensor:
@@ -264,12 +231,3 @@ def blended(sounds: Tensor, commands: Tensor, truth: Tensor) -> tuple[Tensor, Te
         return kept * one + (1 - kept) * one[other]
 
     return blend(sounds), blend(commands), blend(truth)
-
-
-def _follow(average: nn.Module, net: nn.Module, keep: float) -> None:
-    """Move the averaged weights a little towards those being trained."""
-    with torch.no_grad():
-        for slow, fast in zip(average.parameters(), net.parameters(), strict=True):
-            slow.lerp_(fast, 1 - keep)
-        for slow, fast in zip(average.buffers(), net.buffers(), strict=True):
-            slow.copy_(fast)

@@ -34,6 +34,7 @@ UNKNOWN, SILENCE = "unknown", "silence"
 LABELS = (*WORDS, UNKNOWN, SILENCE)
 WORD_SETS = ("speech_commands", "spoken_words_zh_en")
 NOISE_SET = "esc10"
+SETS = (*WORD_SETS, NOISE_SET)
 BETWEEN = 24_000
 """Samples at which rooms are computed: a window and half a second for what echoes."""
 HOP = 160
@@ -82,13 +83,18 @@ def read_clips(data: Path, name: str, split: str) -> list[Clip]:
     ]
 
 
+def read_part(data: Path, split: str) -> list[Clip]:
+    """One part of every set; see `read_clips`."""
+    return [clip for name in SETS for clip in read_clips(data, name, split)]
+
+
 def _label(name: str) -> str:
     return name.lower() if name.lower() in LABELS else SILENCE
 
 
 def digests(data: Path) -> dict[str, str]:
     """sha256 of the list of clips of every set that is used."""
-    lists = [f"{name}/clips.csv" for name in (*WORD_SETS, NOISE_SET)]
+    lists = [f"{name}/clips.csv" for name in SETS]
     return {path: hashlib.sha256((data / path).read_bytes()).hexdigest() for path in lists}
 
 
@@ -115,6 +121,12 @@ def centred(samples: Samples, shift: int = 0) -> Samples:
     """
     first, last = active(samples)
     return placed(samples, WINDOW // 2 + shift - (first + last) // 2)
+
+
+def window_of(clip: Clip, shift: int = 0) -> Samples:
+    """The second that is judged: around the loud part of a word (see `centred`), the first of noise."""
+    made = clip.samples[:WINDOW] if clip.label == SILENCE else centred(clip.samples, shift)
+    return np.pad(made, (0, WINDOW - len(made)))
 
 
 def placed(samples: Samples, at: int) -> Samples:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from aihub.algorithms.sound.mel import mel_bands
 from aihub.types import SAMPLE_RATE
 from models.recipes.ds_cnn import cosines
+from models.recipes.record import noted
 from models.recipes.sounds import LABELS, WINDOW
 
 TURN = 512
@@ -188,7 +189,4 @@ def export(net: Spotter, path: Path, notes: dict[str, str]) -> None:
         input_names=[INPUT], output_names=[OUTPUT], do_constant_folding=False,
         dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
     )  # fmt: skip
-    made = onnx.load(str(path))
-    onnx.helper.set_model_props(made, notes)
-    onnx.checker.check_model(made, full_check=True)
-    onnx.save(made, str(path))
+    noted(path, notes)

@@ -35,6 +35,7 @@ from models.recipes.assignment import Wanted, loss_of
 from models.recipes.branch import Branched
 from models.recipes.donor import INPUT, Detector
 from models.recipes.pictures import Picture, Shaker
+from models.recipes.stepping import follow, step
 
 Batch = tuple[Tensor, list[Wanted]]
 OVERLAP = 0.5
@@ -164,7 +165,7 @@ def _epoch(
         moved = [Wanted(*(part.to(device) for part in one)) for one in truth]
         losses.append(_step(net, optimiser, inputs.to(device), moved))
         way.step += 1
-        _follow(average, net, min(0.998, (1 + way.step) / (20 + way.step)))
+        follow(average, net, min(0.998, (1 + way.step) / (20 + way.step)))
         if way.late:
             break
     return fmean(losses)
@@ -192,23 +193,12 @@ def _step(
     with fast if _computes_bfloat16(inputs.device) else contextlib.nullcontext():
         raw = net(inputs)
     loss, _ = loss_of(net, raw, truth)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-    optimiser.step()
-    return float(loss.detach())
+    return step(net, optimiser, loss, 10.0)
 
 
 def _computes_bfloat16(device: torch.device) -> bool:
     able = torch.ops.mkldnn._is_mkldnn_bf16_supported  # noqa: SLF001 - the only one that says so
     return device.type == "cuda" or bool(able())
-
-
-def _follow(average: nn.Module, net: nn.Module, keep: float) -> None:
-    """Move the averaged weights a little towards those being trained."""
-    with torch.no_grad():
-        for slow, fast in zip(average.parameters(), net.parameters(), strict=True):
-            slow.lerp_(fast, 1 - keep)
 
 
 def _batches(shaker: Shaker, count: int, size: int, seed: int) -> Iterator[Batch]:
