@@ -16,7 +16,12 @@ logger = logging.getLogger(__name__)
 
 FOLDERS = {
     "aihub.decoders": ("aihub.engine.decoders",),
-    "aihub.algorithms": ("aihub.algorithms.builtin", "aihub.algorithms.sound"),
+    "aihub.algorithms": (
+        "aihub.algorithms.builtin",
+        "aihub.algorithms.sound",
+        "aihub.algorithms.language",
+        "aihub.algorithms.numbers",
+    ),
     "aihub.rules": ("aihub.streams.rules", "aihub.streams.tracking"),
     "aihub.sinks": ("aihub.events.sinks",),
 }

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         description="Largest request with several pictures, bytes; base64 counts as sent.",
     )
     max_images: int = Field(16, ge=1, le=256, description="Pictures in one request, at most.")
+    max_texts: int = Field(64, ge=1, le=4096, description="Texts, or series, in one request, at most.")
+    max_text_chars: int = Field(20_000, ge=1, le=1_000_000, description="Characters of a text, at most.")
+    max_series_points: int = Field(50_000, ge=1, le=1_000_000, description="Values of a series, at most.")
     max_sound_bytes: int = Field(25 * 1024 * 1024, gt=0, description="Largest recording accepted, bytes.")
     max_sound_s: float = Field(
         900.0, gt=0, le=86400, description="Longest recording accepted, seconds; checked before decoding."

@@ -44,11 +44,13 @@ class Stage(ABC, Generic[P]):
     Attributes:
         name: what cards call it.
         stateful: whether the result depends on earlier frames; a request for single pictures gets a fresh instance.
+        works_by: name of the method that makes the result; other kinds of stage than those that look have their own.
         params_type: the pydantic class of its parameters, read from the type argument.
     """
 
     name: ClassVar[str]
     stateful: ClassVar[bool] = False
+    works_by: ClassVar[str] = "process"
     params_type: ClassVar[type[StageParams]] = StageParams
 
     def __init_subclass__(cls) -> None:

@@ -24,14 +24,31 @@ from aihub.algorithms.contract import (
     unsound,
 )
 from aihub.algorithms.drawing import draw, overlays
-from aihub.algorithms.examples import Footage, footage, is_synthetic, recording
+from aihub.algorithms.examples import Footage, earlier, footage, is_synthetic, numbers, recording
 from aihub.algorithms.expectations import Expect, Watch, read_expect
 from aihub.algorithms.hearing import hear
 from aihub.algorithms.inference import infer
 from aihub.algorithms.planner import Plan
+from aihub.algorithms.reading import Item, read
+from aihub.algorithms.reading_contract import (
+    check_items,
+    check_reading_confidence,
+    check_together,
+    unsound_read,
+)
 from aihub.algorithms.sound_contract import check_sound_confidence, check_sounds, unsound_heard
 from aihub.errors import AihubError, CardError
-from aihub.types import AnyResult, Example, Findings, Frame, InputKind, Predictor, Readiness
+from aihub.types import (
+    AlgorithmCard,
+    AnyResult,
+    Example,
+    Findings,
+    Frame,
+    InputKind,
+    Passage,
+    Predictor,
+    Readiness,
+)
 
 Evidence = Literal["real", "synthetic"]
 
@@ -117,7 +134,7 @@ def check(
     pictures: list[str] = []
     for index, example in enumerate(algorithm.card.examples, 1):
         trial = _Trial(algorithm, predictor, example, media)
-        done = _tried(f"example {index}: {example.media}", lambda trial=trial: trial.run(state))  # type: ignore[misc]
+        done = _tried(f"example {index}: {example.shown}", lambda trial=trial: trial.run(state))  # type: ignore[misc]
         checks.append(done)
         if done.passed and not done.skipped and trial.shows_presence:
             evidence.add(example.evidence)
@@ -160,7 +177,7 @@ def _check_schema(algorithm: Algorithm) -> str:
     for index, example in enumerate(card.examples):
         read_expect(example.expect)
         algorithm.resolve(example.params)
-        if is_synthetic(example.media) and example.evidence != "synthetic":
+        if is_synthetic(example) and example.evidence != "synthetic":
             field = f"examples.{index}.evidence"
             raise CardError(f"{field}: what is drawn or held still is synthetic evidence", field=field)
     return f"{len(card.params)} parameters, {len(card.stages)} stages"
@@ -169,12 +186,7 @@ def _check_schema(algorithm: Algorithm) -> str:
 def _promises(algorithm: Algorithm, predictor: Predictor, *, ready: bool) -> Iterator[Check]:
     """Contract, batch law and confidence law: on generated detections, else with the real models."""
     generated = GeneratedDetections(labels_of(algorithm))
-    listens = InputKind.AUDIO in algorithm.card.input
-    laws = (
-        [("contract", check_sounds)] if listens else [("contract", check_shapes), ("batch law", check_batch)]
-    )
-    if "confidence" in algorithm.card.params:
-        laws.append(("confidence law", check_sound_confidence if listens else check_confidence))
+    laws = _laws(algorithm.card)
     for name, law in laws:
 
         def attempt(law: Callable[[Algorithm, Predictor], None] = law) -> str:
@@ -188,6 +200,28 @@ def _promises(algorithm: Algorithm, predictor: Predictor, *, ready: bool) -> Ite
             return "on generated detections" if algorithm.models() else ""
 
         yield _tried(name, attempt)
+
+
+Law = Callable[[Algorithm, Predictor], None]
+
+
+def _laws(card: AlgorithmCard) -> list[tuple[str, Law]]:
+    """What an algorithm of that kind promises. Where items follow each other, several are not what each is alone."""
+    contract, batch, confidence = check_shapes, check_batch, check_confidence
+    if _reads(card):
+        contract, batch, confidence = check_items, check_together, check_reading_confidence
+    laws: list[tuple[str, Law]] = [("contract", contract)]
+    if InputKind.AUDIO in card.input:
+        laws, confidence = [("contract", check_sounds)], check_sound_confidence
+    elif not card.sequence:
+        laws.append(("batch law", batch))
+    if "confidence" in card.params:
+        laws.append(("confidence law", confidence))
+    return laws
+
+
+def _reads(card: AlgorithmCard) -> bool:
+    return InputKind.TEXT in card.input or InputKind.SERIES in card.input
 
 
 class _Trial:
@@ -216,6 +250,8 @@ class _Trial:
             raise _SkippedError(f"not checked: {state.value}")
         if InputKind.AUDIO in self._algorithm.card.input:
             return self._listen(expect)
+        if _reads(self._algorithm.card):
+            return self._read(expect)
         shown = footage(self._example, self._media)
         if shown is None:
             raise _SkippedError("not checked: media absent")
@@ -242,10 +278,27 @@ class _Trial:
         watch.see(result, 0.0)
         return self._verdict(watch, expect)
 
+    def _read(self, expect: Expect) -> str:
+        items: list[Item] = [Passage(text, seq) for seq, text in enumerate(self._example.texts)]
+        items = items or [numbers(self._example)]
+        watch = Watch(self._algorithm.card.event)
+        results = read(self._algorithm, items, self._example.params, self._predictor)
+        for item, result in zip(items, results, strict=True):
+            if problem := unsound_read(result, item):
+                raise ContractError(problem)
+            check_wire(result)
+            watch.see(result, float(item.seq))
+        return self._verdict(watch, expect)
+
     def _results(self, shown: Footage) -> Iterator[tuple[Frame, AnyResult]]:
         if not shown.clip:
+            before = earlier(self._example, self._media)
+            if before is None:
+                raise _SkippedError("not checked: media absent")
             for frame in shown.frames:
-                yield frame, infer(self._algorithm, [frame], self._example.params, self._predictor)[0]
+                frame.seq, frame.monotonic = len(before), float(len(before))
+                asked = [*before, frame]
+                yield frame, infer(self._algorithm, asked, self._example.params, self._predictor)[-1]
             return
         plan = Plan(self._predictor)
         plan.set("example", self._algorithm, self._example.params)

@@ -15,9 +15,13 @@ from aihub.types import (
     AnyResult,
     Codes,
     Detections,
+    Fields,
     Findings,
     Image,
+    Labels,
+    Mask,
     Observation,
+    Picture,
     Quality,
     Texts,
 )
@@ -106,6 +110,19 @@ class _Canvas:
         start, end = self._pixels(line).tolist()
         cv2.line(self.image, start, end, ZONE, self.stroke * 2, cv2.LINE_AA)
 
+    def mask(self, mask: Mask) -> None:
+        """Every class but the first in its colour, half transparent."""
+        colors = np.array([BLACK, *(color_of(name) for name in mask.labels[1:])], np.uint8)
+        part = mask.classes > 0
+        mixed = (self.image[part] // 2) + (colors[mask.classes[part]] // 2)
+        self.image[part] = mixed
+
+    def replace(self, image: Image) -> None:
+        """Another picture in place of this one, brought to its size."""
+        if image.shape != self.image.shape:
+            image = np.asarray(cv2.resize(image, (self.width, self.height)), np.uint8)
+        self.image = image.copy()
+
     def tag(self, text: str, x: int, y: int, color: Color) -> None:
         """Text on a plate whose lower left corner is at x, y; moved inside the picture."""
         width, height = text_size(text, self.letter)
@@ -142,12 +159,32 @@ def _draw_result(canvas: _Canvas, result: AnyResult) -> None:
             0,
             ALARM if result.fault else SHADE,
         )
+    else:
+        _draw_rest(canvas, result)
+
+
+def _draw_rest(canvas: _Canvas, result: AnyResult) -> None:
+    if isinstance(result, Labels):
+        rows = zip(result.label[:3], result.confidence, strict=False)
+        canvas.tag("  ".join(f"{name} {score:.2f}" for name, score in rows) or "nothing", 0, 0, SHADE)
+    elif isinstance(result, Fields):
+        for one in result.fields:
+            if one.quad is not None:
+                color = ALARM if one.valid is False else PALETTE[0]
+                canvas.quad(np.asarray(one.quad), color, f"{one.name}: {one.value}"[:48])
+    elif isinstance(result, Mask):
+        canvas.mask(result)
+    elif isinstance(result, Picture):
+        canvas.replace(result.image)
 
 
 def _draw_detections(canvas: _Canvas, found: Detections) -> None:
     tracks = (
         [""] * len(found) if found.track_id is None else [f" #{track}" for track in found.track_id.tolist()]
     )
+    if found.attributes is not None:
+        more = (" ".join(map(str, row.values()))[:40] for row in found.attributes)
+        tracks = [f"{track} {words}".rstrip() for track, words in zip(tracks, more, strict=True)]
     rows = zip(found.xyxy, found.names(), found.confidence.tolist(), tracks, strict=True)
     for box, name, confidence, track in rows:
         canvas.box(box, color_of(name), f"{name}{track} {confidence:.2f}")

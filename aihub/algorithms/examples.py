@@ -4,7 +4,7 @@ images/...          a picture of the real test media
 video/...           a clip of the real test media, read at the example's rate
 audio/...           a recording of the real test media
 still:images/...    a real picture held for the example's seconds under sensor noise: what stands still in a clip
-drawn:NAME          a picture or clip that the project draws (see `aihub.scenes.drawings`)
+drawn:NAME          a picture, clip, sound or series that the project draws (see `aihub.scenes.drawings` and `.waves`)
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import cv2
 import numpy as np
 
 from aihub.algorithms.sound_files import decode_sound
-from aihub.errors import ImageDecodeError
-from aihub.scenes import city, fire, ground  # noqa: F401 - register their drawings
+from aihub.errors import CardError, ImageDecodeError
+from aihub.scenes import load_scenes
 from aihub.scenes.drawings import drawing, with_noise
-from aihub.types import Example, Frame, Image, Sound
+from aihub.scenes.waves import drawn_series, drawn_sound
+from aihub.types import Example, Frame, Image, Series, Sound
 
 EPOCH = 1_767_225_600.0
 """Frame time of the first frame of an example: 2026-01-01, so that examples are the same on every day."""
+
+load_scenes()
 
 DRAWN, STILL = "drawn:", "still:"
 CLIPS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".ts"})
@@ -65,14 +68,49 @@ def footage(example: Example, media: Path | None) -> Footage | None:
         return None
     if path.suffix.lower() in CLIPS:
         return Footage(True, _timed(_read_clip(path, example), example))
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageDecodeError(f"{example.media} cannot be read")
-    picture = np.asarray(image, np.uint8)
+    picture = _picture(path, example.media)
     if example.media.startswith(STILL):
         moments = (index / example.fps for index in range(round(example.fps * example.seconds)))
         return Footage(True, _timed((with_noise(picture, moment) for moment in moments), example))
     return Footage(False, _timed(iter([picture]), example))
+
+
+def earlier(example: Example, media: Path | None) -> list[Frame] | None:
+    """The pictures that come before an example's own in its request, in order; None when one is not here.
+
+    Raises:
+        DrawingNotFoundError: the card names a drawing that nobody drew.
+        ImageDecodeError: a file is here but cannot be read.
+    """
+    frames: list[Frame] = []
+    for seq, name in enumerate(example.before):
+        if name.startswith(DRAWN):
+            image = next(drawing(name.removeprefix(DRAWN)).frames(1.0, 1.0))
+        elif media is None or not (media / name).is_file():
+            return None
+        else:
+            image = _picture(media / name, name)
+        frames.append(Frame(image, example.media, seq, EPOCH + seq, float(seq)))
+    return frames
+
+
+def _picture(path: Path, name: str) -> Image:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ImageDecodeError(f"{name} cannot be read")
+    return np.asarray(image, np.uint8)
+
+
+def numbers(example: Example) -> Series:
+    """The series of an example.
+
+    Raises:
+        CardError: it names none that the project draws.
+        DrawingNotFoundError: nobody drew that one.
+    """
+    if not example.media.startswith(DRAWN):
+        raise CardError("media: a series is named `drawn:NAME`", field="media")
+    return drawn_series(example.media.removeprefix(DRAWN))
 
 
 def recording(example: Example, media: Path | None) -> Sound | None:
@@ -86,18 +124,23 @@ def recording(example: Example, media: Path | None) -> Sound | None:
         None when the recording is not here.
 
     Raises:
+        DrawingNotFoundError: the card names a sound that nobody drew.
         SoundDecodeError: the file is here but cannot be read.
         UnsupportedTypeError: it is no recording, or what reads it is not installed.
     """
+    if example.media.startswith(DRAWN):
+        return Sound(drawn_sound(example.media.removeprefix(DRAWN)), source=example.media).cut(
+            0, example.seconds
+        )
     path = media / example.media if media is not None else None
     if path is None or not path.is_file():
         return None
     return Sound(decode_sound(path.read_bytes()), source=example.media).cut(0, example.seconds)
 
 
-def is_synthetic(media: str) -> bool:
-    """Whether what is shown was drawn, or holds a picture still that was no clip."""
-    return media.startswith((DRAWN, STILL))
+def is_synthetic(example: Example) -> bool:
+    """Whether what is shown was drawn or made up, or holds a picture still that was no clip."""
+    return bool(example.texts) or example.media.startswith((DRAWN, STILL))
 
 
 def _timed(images: Iterator[Image], example: Example) -> Iterator[Frame]:

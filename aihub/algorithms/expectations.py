@@ -4,6 +4,9 @@ expect:
   labels: {person: ">=2", dog: 0}     rows of that label, the most on any frame
   texts: ["NO PARKING"]               each occurs in a line that was read, or in what was said
   codes: ["https://example.org"]      each is the whole content of a code that was read
+  fields: {id-number: "110101..."}    a field of that name was read with that value
+  valid: {id-number: false}           a field of that name was read whose check says so
+  attributes: {plate: "A12345"}       something found has that attribute
   fault: true                         a picture fault was seen (false: on no frame)
   measures: {count: ">=2"}            figure of a rule or of a verdict, the highest on any frame
   observations: ">=1"                 different alarm conditions that held on some frame
@@ -16,6 +19,7 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -26,8 +30,14 @@ from aihub.types import (
     Codes,
     Detections,
     EventSpec,
+    Fields,
     Findings,
+    Labels,
+    Mask,
+    Picture,
+    Points,
     Quality,
+    Recording,
     SoundEvents,
     Texts,
     Transcript,
@@ -71,6 +81,9 @@ class Expect(BaseModel):
     labels: dict[str, Comparison] = {}
     texts: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    fields: dict[str, str] = {}
+    valid: dict[str, bool] = {}
+    attributes: dict[str, str] = {}
     fault: bool | None = None
     measures: dict[str, Comparison] = {}
     observations: Comparison | None = None
@@ -83,7 +96,8 @@ class Expect(BaseModel):
             return False
         bounds = [*self.labels.values(), *self.measures.values(), self.observations, self.events]
         found = any(bound is not None and not bound.holds(0) for bound in bounds)
-        return found or bool(self.texts or self.codes or self.fault)
+        read = self.texts or self.codes or self.fields or self.valid or self.attributes
+        return found or bool(read or self.fault)
 
 
 def read_expect(expect: dict[str, Any]) -> Expect:
@@ -112,6 +126,9 @@ class Watch:
         self.labels: Counter[str] = Counter()
         self.texts: list[str] = []
         self.codes: set[str] = set()
+        self.fields: set[tuple[str, Any]] = set()
+        self.valid: set[tuple[str, Any]] = set()
+        self.attributes: set[tuple[str, Any]] = set()
         self.faults = 0
         self.measures: dict[str, float] = {}
         self.keys: set[str] = set()
@@ -129,10 +146,16 @@ class Watch:
             for key in (observation.key for observation in result.observations):
                 self.keys.add(key)
                 self._live(key, moment)
-        if isinstance(found, Detections | SoundEvents):
-            names = found.label if isinstance(found, SoundEvents) else found.names()
+        self._look(found)
+
+    def _look(self, found: AnyResult) -> None:
+        if isinstance(found, Detections | SoundEvents | Labels | Points):
+            names = found.names() if isinstance(found, Detections) else found.label
             for label, count in Counter(names).items():
                 self.labels[label] = max(self.labels[label], count)
+        if isinstance(found, Detections):
+            for row in found.attributes or ():
+                self.attributes.update((name, str(value)) for name, value in row.items())
         elif isinstance(found, Texts):
             self.texts.extend(found.text)
         elif isinstance(found, Transcript):
@@ -140,8 +163,14 @@ class Watch:
             self._measure({"segments": float(len(found))})
         elif isinstance(found, Codes):
             self.codes.update(found.text)
-        elif isinstance(found, Quality):
-            self.faults += found.fault
+        elif isinstance(found, Fields):
+            self.fields.update((one.name, one.value) for one in found.fields)
+            self.valid.update((one.name, one.valid) for one in found.fields)
+        elif isinstance(found, Mask):
+            shares = zip(found.labels, found.shares().tolist(), strict=True)
+            self._measure({f"{name}_share": share for name, share in shares})
+        elif isinstance(found, Quality | Labels | Picture | Recording | Points):
+            self.faults += isinstance(found, Quality) and found.fault
             self._measure(found.measures)
 
     def _measure(self, measures: dict[str, float]) -> None:
@@ -180,6 +209,9 @@ class Watch:
             f"no line has {text!r}" for text in expect.texts if not any(text in line for line in self.texts)
         ]
         missed += [f"no code is {text!r}" for text in expect.codes if text not in self.codes]
+        missed += _unread("fields", expect.fields, self.fields)
+        missed += _unread("valid", expect.valid, self.valid)
+        missed += _unread("attributes", expect.attributes, self.attributes)
         if expect.fault is not None and expect.fault != bool(self.faults):
             missed.append(f"fault on {self.faults} of {self.frames} frames, expected {expect.fault}")
         if expect.none is not None and expect.none != (not self.keys):
@@ -195,6 +227,11 @@ class Watch:
         parts += [f"{label} {count}" for label, count in self.labels.most_common(5)]
         parts += [f"{len(self.texts)} lines of text"] if self.texts else []
         parts += [f"{len(self.codes)} codes"] if self.codes else []
+        parts += [f"{name} {value}" for name, value in sorted(self.fields | self.attributes)[:5]]
         parts += [f"{self.faults} faults"] if self.faults else []
         parts += [f"{len(self.keys)} conditions", f"{self.events} events"] if self.keys else []
         return ", ".join(parts)
+
+
+def _unread(word: str, wanted: Mapping[str, Any], seen: set[tuple[str, Any]]) -> list[str]:
+    return [f"{word}.{name} is not {value!r}" for name, value in wanted.items() if (name, value) not in seen]

@@ -8,7 +8,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from typing import Any, ClassVar
+
+import numpy as np
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.base import P, Stage, StageError
@@ -21,6 +24,8 @@ from aihub.types import (
     Frame,
     InputKind,
     Predictor,
+    Recording,
+    Segment,
     Sound,
     SoundEvents,
     Task,
@@ -28,7 +33,7 @@ from aihub.types import (
     Transcript,
 )
 
-HeardResult = Transcript | SoundEvents
+HeardResult = Transcript | SoundEvents | Recording
 """What algorithms give for sound."""
 
 
@@ -40,6 +45,7 @@ class SoundStage(Stage[P]):
     """
 
     gives: ClassVar[Task] = Task.SOUND_EVENT_DETECTION
+    works_by: ClassVar[str] = "hear"
 
     @abstractmethod
     def hear(self, sound: Sound, found: HeardResult | None) -> HeardResult:
@@ -156,3 +162,18 @@ def outputs_of(run: Future[dict[str, Tensor]], sound: Sound) -> dict[str, Tensor
         return run.result(left)
     except FutureTimeoutError as error:
         raise DeadlineError("a model did not answer in time", hint="send a shorter recording") from error
+
+
+def shifted(result: HeardResult, by: float) -> HeardResult:
+    """The same with all times that much later, seconds."""
+    if isinstance(result, Recording):
+        return result
+    if isinstance(result, SoundEvents):
+        late = np.float32(by)
+        return replace(result, start=result.start + late, end=result.end + late)
+    return Transcript(tuple(_later(one, by) for one in result.segments), result.language, result.duration)
+
+
+def _later(segment: Segment, by: float) -> Segment:
+    words = tuple(replace(word, start=word.start + by, end=word.end + by) for word in segment.words)
+    return replace(segment, start=segment.start + by, end=segment.end + by, words=words)

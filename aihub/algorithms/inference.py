@@ -27,7 +27,8 @@ def infer(
     """Run an algorithm on pictures that have nothing to do with each other.
 
     Every picture gets stages of its own, so a rule sees it as the only frame there ever was and reports what is
-    on it. All first stages begin before any is waited for: the pictures of one request share batches.
+    on it. All first stages begin before any is waited for: the pictures of one request share batches. Where the card says
+    `sequence`, the pictures follow each other as frames of a stream do.
 
     Args:
         algorithm: what to run.
@@ -87,7 +88,40 @@ def infer_many(
         look.begin()
     for look in looks:
         look.finish(until)
+    for index, links in asked.following.items():
+        _follow(index, links, frames, predictor, asked, until)
     return asked.answers
+
+
+def _follow(
+    index: int,
+    links: tuple[Link, ...],
+    frames: Sequence[Frame],
+    predictor: Predictor,
+    asked: _Asked,
+    until: float,
+) -> None:
+    """One chain of stages sees all pictures, one after the other; each result is about a picture and those before it."""
+    spent = Bill()
+    chains = Chains(OnBehalf(predictor, bill=spent, deadline=until))
+    try:
+        end = chains.add(links)
+    except AihubError as error:
+        asked.answer(index, error)
+        return
+    order = chains.order()
+    for seq, frame in enumerate(frames):
+        if asked.alive(index):
+            mine = dataclasses.replace(frame, seq=seq)
+            asked.answer(index, finish(order, mine, begin(order, mine), until)[end])
+    bill = frames[0].bill if frames else None
+    if bill is not None:
+        for node in order:
+            spent.add(node.key[0], node.spent)
+        for what, seconds in spent.spent.items():
+            bill.add(what, seconds)
+        if len(asked.ids) > 1:
+            bill.owe(asked.ids[index], spent.total)
 
 
 class _Asked:
@@ -96,10 +130,12 @@ class _Asked:
     def __init__(self, requests: Sequence[tuple[Algorithm, Mapping[str, Any]]]) -> None:
         self.ids = [algorithm.card.id for algorithm, _ in requests]
         self.links: dict[int, tuple[Link, ...]] = {}
+        self.following: dict[int, tuple[Link, ...]] = {}
         self.answers: list[list[AnyResult] | AihubError] = [[] for _ in requests]
         for index, (algorithm, params) in enumerate(requests):
             try:
-                self.links[index] = links_of(algorithm.resolve(params).stages)
+                kind = self.following if algorithm.card.sequence else self.links
+                kind[index] = links_of(algorithm.resolve(params).stages)
             except AihubError as error:
                 self.answers[index] = error
 

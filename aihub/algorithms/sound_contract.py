@@ -14,6 +14,7 @@ from aihub.types import (
     SAMPLE_RATE,
     AnyResult,
     Predictor,
+    Recording,
     Samples,
     Segment,
     Sound,
@@ -74,6 +75,8 @@ def check_sound_confidence(algorithm: Algorithm, predictor: Predictor) -> None:
 
 
 def _heard_for(result: HeardResult) -> float:
+    if isinstance(result, Recording):
+        return 0.0
     if isinstance(result, SoundEvents):
         return float((result.end - result.start).sum())
     return sum(segment.end - segment.start for segment in result.segments)
@@ -81,6 +84,9 @@ def _heard_for(result: HeardResult) -> float:
 
 def unsound_heard(result: AnyResult, duration: float) -> str:
     """What is wrong with a result for a recording of that length, seconds; empty when nothing is."""
+    if isinstance(result, Recording):
+        fine = np.isfinite(result.samples).all() and abs(len(result.samples) / SAMPLE_RATE - duration) <= LATE
+        return "" if fine else "sound of another length, or with samples that are no numbers"
     if isinstance(result, SoundEvents):
         rows = list(zip(result.start.tolist(), result.end.tolist(), result.score.tolist(), strict=True))
         return _wrong_times(rows, duration)

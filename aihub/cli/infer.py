@@ -11,15 +11,16 @@ import typer
 
 from aihub.algorithms.drawing import draw
 from aihub.algorithms.inference import infer as run_inference
-from aihub.cli.listen import listen, listens, show_heard
+from aihub.cli.listen import listen, listens
 from aihub.cli.local import output_folder, quiet_settings
-from aihub.cli.output import JsonFlag, print_json, print_table, say
+from aihub.cli.output import JsonFlag, print_json, say
+from aihub.cli.results import show
 from aihub.cli.values import parse_params
 from aihub.errors import ImageDecodeError, InputError, UnsupportedTypeError
 from aihub.serve.pictures import decode_picture
 from aihub.serve.runtime import Runtime
 from aihub.settings import Settings
-from aihub.types import AnyResult, Codes, Detections, Findings, Frame, SoundEvents, Texts, Transcript
+from aihub.types import AnyResult, Frame
 
 app = typer.Typer(add_completion=False)
 
@@ -84,7 +85,7 @@ def _print(
         return
     for file, result, picture in zip(files, results, drawn, strict=True):
         say((str(file), "bold"))
-        _show(result)
+        show(result)
         if picture:
             say(f"  drawn: {picture}")
 
@@ -116,40 +117,3 @@ def _draw(path: Path, frame: Frame, result: AnyResult) -> Path:
     if not cv2.imwrite(str(path), draw(frame.image, result)):
         raise InputError(f"{path} cannot be written", field="out")
     return path
-
-
-def _show(result: AnyResult) -> None:
-    if isinstance(result, Findings):
-        _show(result.found)
-        for observation in result.observations:
-            say(
-                "  ",
-                ("alarm", "red"),
-                f" {observation.label} {observation.confidence:.2f} ({observation.key})",
-            )
-        for name, value in result.measures.items():
-            if name != "score":  # it stands by the verdict
-                say(f"  {name}: {value:g}")
-    elif isinstance(result, Transcript | SoundEvents):
-        show_heard(result)
-    elif not len(result) and isinstance(result, Detections | Texts | Codes):
-        say("  nothing found")
-    elif isinstance(result, Detections):
-        rows = result.to_json()["detections"]
-        print_table(
-            ("  LABEL", "CONFIDENCE", "BOX x1 y1 x2 y2"),
-            ((f"  {r['label']}", f"{r['confidence']:.2f}", " ".join(f"{side:.0f}" for side in r["box"])) for r in rows),
-        )  # fmt: skip
-    elif isinstance(result, Texts):
-        scores = (f"{score:.2f}" for score in result.confidence)
-        print_table(
-            ("  CONFIDENCE", "TEXT"),
-            ((f"  {score}", text) for score, text in zip(scores, result.text, strict=True)),
-            free=("TEXT",),
-        )
-    elif isinstance(result, Codes):
-        print_table(
-            ("  FORMAT", "TEXT"), zip((f"  {name}" for name in result.formats), result.text, strict=True)
-        )
-    else:
-        say("  fault: ", ("yes", "red") if result.fault else "no", f"  (score {result.score:.2f})")

@@ -13,7 +13,7 @@ from aihub.cli.output import print_table, say
 from aihub.errors import InputError, TooLargeError
 from aihub.serve.audio.names import ready
 from aihub.settings import Settings
-from aihub.types import InputKind, Predictor, Sound, SoundEvents
+from aihub.types import SAMPLE_RATE, InputKind, Predictor, Recording, Sound, SoundEvents
 
 
 def listens(algorithm: Algorithm) -> bool:
@@ -60,6 +60,8 @@ def show_heard(result: HeardResult) -> None:
             ((f"  {r['start']:.2f}", f"{r['end']:.2f}", f"{r['score']:.2f}", r["label"]) for r in rows),
             free=("HEARD",),
         )
+    elif isinstance(result, Recording):
+        say(f"  {len(result.samples) / SAMPLE_RATE:.2f} s of sound")
     else:
         print_table(
             ("  START s", "END s", "CONFIDENCE", "SAID"),

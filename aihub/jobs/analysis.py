@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aihub.algorithms.hearing import hear
+from aihub.algorithms.hearing import hear, shifted
 from aihub.algorithms.planner import Plan
 from aihub.errors import AihubError
 from aihub.events.lifecycle import EventBook, Subject
@@ -27,7 +27,6 @@ from aihub.jobs.checkpoint import Checkpoint, freeze, thaw
 from aihub.jobs.film import Moment
 from aihub.jobs.folders import JobFolder, check_room
 from aihub.jobs.lines import Lines
-from aihub.jobs.listening import shifted
 from aihub.jobs.patience import PatientPredictor
 from aihub.jobs.workplace import Desk, Pace, Workplace, fingerprint_of
 from aihub.types import AnyResult, Bill, Event, Findings, Frame, Sound

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from aihub.algorithms.hearing import HeardResult
 from aihub.algorithms.sound_files import decode_sound
 from aihub.errors import TooLargeError
-from aihub.types import SAMPLE_RATE, Samples, Segment, SoundEvents, Transcript
+from aihub.types import SAMPLE_RATE, Samples
 
 PIECE_S = 60.0
 """Longest piece. What is begun in one and ends in the next would be cut, so cuts are made where it is quiet."""
@@ -55,21 +53,6 @@ def pieces_of(samples: Samples, rate: int = SAMPLE_RATE) -> list[tuple[int, int]
         made.append((start, end))
         start = end
     return [*made, (start, len(samples))]
-
-
-def shifted(result: HeardResult, by: float) -> HeardResult:
-    """The same with all times that much later, seconds."""
-    if isinstance(result, SoundEvents):
-        offset = np.float32(by)
-        return dataclasses.replace(result, start=result.start + offset, end=result.end + offset)
-    return Transcript(tuple(_later(one, by) for one in result.segments), result.language, result.duration)
-
-
-def _later(segment: Segment, by: float) -> Segment:
-    words = tuple(
-        dataclasses.replace(word, start=word.start + by, end=word.end + by) for word in segment.words
-    )
-    return dataclasses.replace(segment, start=segment.start + by, end=segment.end + by, words=words)
 
 
 def seconds_of(first: int, last: int) -> int:

@@ -19,7 +19,7 @@ from aihub.errors import (
 )
 from aihub.serve.forms import read_form
 from aihub.serve.grants import granted, granted_list
-from aihub.serve.inference import Order, Wanted, takes_pictures
+from aihub.serve.inference import Order, Wanted, takes
 from aihub.serve.payloads import (
     Payload,
     Remote,
@@ -31,6 +31,7 @@ from aihub.serve.pictures import CONTENT_TYPES, READS, UNDECLARED
 from aihub.serve.security import Caller
 from aihub.serve.services import Services
 from aihub.settings import Settings
+from aihub.types import InputKind
 
 SMALL_JSON = 64 * 1024
 """JSON up to this many bytes is read on the event loop, in about a millisecond at worst; more in a worker thread."""
@@ -68,6 +69,8 @@ async def read_payload(
             if content_type == "application/json":
                 body = await request.body()
                 return body if len(body) > SMALL_JSON else payload_from_json(body, many=many).over(query)
+            if content_type == "text/plain":
+                return Payload(texts=(_plain_text(await request.body()),)).over(query)
             if content_type in CONTENT_TYPES or content_type in UNDECLARED:
                 picture = Upload(await request.body(), content_type)
                 return Payload((picture,)).over(query)
@@ -76,8 +79,15 @@ async def read_payload(
     raise UnsupportedTypeError(
         f"content type {content_type!r} is not read here",
         field="Content-Type",
-        hint=f"{READS} with its own content type, a form with `image` parts, or JSON with base64",
+        hint=f"{READS} with its own content type, a form with `image` parts, text/plain, or JSON",
     )
+
+
+def _plain_text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("the text is not UTF-8", field="body") from error
 
 
 def _chunked(request: Request) -> bool:
@@ -127,12 +137,17 @@ def order_of(
         TooLargeError: too many pictures.
         AihubError: nothing of what is asked for can be run: the first reason.
     """
-    if not payload.pictures:
+    kind = payload.kind
+    if algorithm is not None:
+        takes(algorithm.card, kind)
+    if not payload.items:
         raise InputError("there is no picture in the request", field="images")
     most = services.settings.max_images
     if len(payload.pictures) > most:
         raise TooLargeError(f"{len(payload.pictures)} pictures, at most {most} are allowed", field="images")
     annotate = bool(payload.annotate)
+    if annotate and kind is not InputKind.IMAGE:
+        raise InputError("only results of pictures can be drawn", field="annotate")
     jpeg = annotate and wants_jpeg(accept)
     if jpeg and len(payload.pictures) != 1:
         raise InputError(
@@ -171,7 +186,7 @@ def _wanted(payload: Payload, registry: Registry, caller: Caller) -> list[Wanted
                 if unknown > SUGGESTIONS:
                     raise AlgorithmNotFoundError(choice.id)
                 algorithm = granted(registry, caller, choice.id)
-            takes_pictures(algorithm.card)
+            takes(algorithm.card, payload.kind)
         except AihubError as error:
             error.field = where
             wanted.append(Wanted(choice.id, choice.params, error=error, where=where))

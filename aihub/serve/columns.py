@@ -17,15 +17,36 @@ _ROWS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "scores": "confidence",
             "track_ids": "track_id",
             "keypoints": "keypoints",
+            "attributes": "attributes",
         },
     ),
     Task.TEXT_RECOGNITION: ("texts", {"quads": "quad", "texts": "text", "scores": "confidence"}),
     Task.CODE_READING: ("codes", {"quads": "quad", "texts": "text", "formats": "format"}),
+    Task.CLASSIFICATION: ("labels", {"labels": "label", "scores": "confidence"}),
+    Task.FIELD_EXTRACTION: (
+        "fields",
+        {
+            "names": "name",
+            "values": "value",
+            "scores": "confidence",
+            "valid": "valid",
+            "quads": "quad",
+            "spans": "span",
+        },
+    ),
+    Task.SERIES_ANALYSIS: (
+        "points",
+        {"at": "at", "values": "value", "lows": "low", "highs": "high", "labels": "label", "scores": "score"},
+    ),
 }
 """Task -> list of the result, and column -> name in each row."""
 _WHOLE: Mapping[str, tuple[str, ...]] = {
     Task.PICTURE_QUALITY: ("fault", "score", "measures"),
     Task.RULE: ("observations", "measures"),
+    Task.CLASSIFICATION: ("measures",),
+    Task.SERIES_ANALYSIS: ("measures",),
+    Task.PICTURE: ("measures",),
+    Task.SEMANTIC_SEGMENTATION: ("shares",),
 }
 """Task -> parts of the result that are columns as they are."""
 

@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.drawing import draw, overlays
+from aihub.algorithms.reading import Item, read_many
 from aihub.errors import (
     AihubError,
     DeadlineError,
@@ -25,6 +26,7 @@ from aihub.errors import (
 )
 from aihub.serve.admission import Tab
 from aihub.serve.columns import columns_of, refuse_missing
+from aihub.serve.items import open_series, open_texts
 from aihub.serve.payloads import Upload
 from aihub.serve.pictures import check_picture, decode_picture
 from aihub.serve.problems import body_of
@@ -70,6 +72,8 @@ class Order:
     Attributes:
         wanted: what to run; at least one of them can be.
         uploads: the pictures, all of them here.
+        texts: in their place, for algorithms that read.
+        series: in their place, for algorithms that study numbers.
         many: whether the answer is that of several algorithms.
         annotate: whether to draw the results.
         jpeg: whether the drawn picture itself is the answer.
@@ -86,6 +90,8 @@ class Order:
     fields: tuple[str, ...] | None
     source: str
     deadline: float
+    texts: Sequence[str] = ()
+    series: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +116,8 @@ def compute(services: Services, order: Order, bill: Tab) -> Encoded:
         AihubError: nothing of what is wanted could be done: the first reason.
     """
     started = time.perf_counter()
-    settings = services.settings
-    frames = open_pictures(order.uploads, settings, source=order.source, bill=bill)
-    if order.annotate:
-        _bound_drawing(frames, len(order.wanted), settings)
-    left = order.deadline - time.monotonic()
-    if left <= 0:
-        raise DeadlineError("the request was not begun in time", hint="send fewer at once, or add replicas")
     runnable = [(one.algorithm, one.params) for one in order.wanted if one.algorithm is not None]
-    made = services.infer_many(runnable, frames, services.predictor, timeout_s=left)
+    frames, items, made = _worked(services, order, runnable, bill)
     bill.ended([out if isinstance(out, AihubError) else None for out in made])
     given = iter(made)
     outcomes = [next(given) if one.error is None else one.error for one in order.wanted]
@@ -128,13 +127,43 @@ def compute(services: Services, order: Order, bill: Tab) -> Encoded:
     if failed and (order.jpeg or len(failed) == len(outcomes)):
         raise _placed(*failed[0])
     for algorithm, _ in runnable:
-        PICTURES.labels(algorithm.card.id).inc(len(frames))
+        PICTURES.labels(algorithm.card.id).inc(len(frames) or len(items))
     if order.jpeg:
         return Encoded(_drawn(frames[0], order.wanted, outcomes, bill), "image/jpeg")
     answers = _answers(order, frames, outcomes, bill)
     took_ms = round((time.perf_counter() - started) * 1000, 2)
     body = {"answers": answers, "took_ms": took_ms} if order.many else {**answers[0], "took_ms": took_ms}
     return Encoded(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+
+
+Runnable = Sequence[tuple[Algorithm, Mapping[str, Any]]]
+
+
+def _worked(
+    services: Services, order: Order, runnable: Runnable, bill: Tab
+) -> tuple[list[Frame], list[Item], list[list[AnyResult] | AihubError]]:
+    """What was sent, opened, and what every algorithm made of it."""
+    settings = services.settings
+    if order.texts or order.series:
+        texts = open_texts(order.texts, settings, bill)
+        items = texts or open_series(order.series, settings, bill)
+        left = _left(order)
+        return [], items, read_many(runnable, items, services.predictor, bill=bill, timeout_s=left)
+    frames = open_pictures(order.uploads, settings, source=order.source, bill=bill)
+    if order.annotate:
+        _bound_drawing(frames, len(order.wanted), settings)
+    return (
+        frames,
+        [],
+        services.infer_many(runnable, frames, services.predictor, timeout_s=_left(order)),
+    )
+
+
+def _left(order: Order) -> float:
+    left = order.deadline - time.monotonic()
+    if left <= 0:
+        raise DeadlineError("the request was not begun in time", hint="send fewer at once, or add replicas")
+    return left
 
 
 def _answers(
@@ -251,17 +280,32 @@ def _drawn(
     return data.tobytes()
 
 
-def takes_pictures(card: AlgorithmCard) -> None:
-    """Refuse an algorithm that cannot look at single pictures.
+_SENT = {InputKind.IMAGE: "single pictures", InputKind.TEXT: "text", InputKind.SERIES: "series of numbers"}
+_WHERE = {
+    InputKind.AUDIO: "send sound to POST /v1/audio/detections",
+    InputKind.VIDEO: "submit a stream to POST /v1/streams",
+    InputKind.TEXT: 'send {"texts": ["..."]}',
+    InputKind.SERIES: 'send {"series": [{"values": [1, 2, 3], "step_s": 60}]}',
+    InputKind.IMAGE: "send a picture, or several",
+}
+
+
+def takes(card: AlgorithmCard, kind: InputKind) -> None:
+    """Refuse an algorithm that cannot be given this here.
 
     Raises:
-        UnsupportedTypeError: says what it takes, and where to send that.
+        UnsupportedTypeError: says what it takes, and how or where to send that.
     """
-    if InputKind.IMAGE not in card.input:
+    if kind not in card.input:
         kinds = ", ".join(card.input)
-        hint = None
-        if InputKind.AUDIO in card.input:
-            hint = "send sound to POST /v1/audio/detections"
-        elif InputKind.VIDEO in card.input:
-            hint = "submit a stream to POST /v1/streams"
-        raise UnsupportedTypeError(f"{card.id} takes {kinds}, not single pictures", hint=hint)
+        raise UnsupportedTypeError(f"{card.id} takes {kinds}, not {_SENT[kind]}", hint=_WHERE[card.input[0]])
+
+
+def takes_something(card: AlgorithmCard) -> None:
+    """Refuse an algorithm that takes nothing of what can be sent with one request.
+
+    Raises:
+        UnsupportedTypeError: as `takes`.
+    """
+    if not {*_SENT} & {*card.input}:
+        takes(card, InputKind.IMAGE)

@@ -11,14 +11,15 @@ from typing import Any
 
 from aihub.errors import InputError, ParamsError, TooLargeError
 from aihub.serve.columns import known_fields
-from aihub.types import AlgorithmCard
+from aihub.serve.items import listed_series, listed_texts
+from aihub.types import AlgorithmCard, InputKind
 
 MAX_ALGORITHMS = 64
 """Algorithms in one request."""
 MAX_ID = 64
 MAX_ADDRESS = 4096
 
-_OPTIONS = {"images", "annotate", "fields"}
+_OPTIONS = {"images", "texts", "series", "annotate", "fields"}
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -68,6 +69,8 @@ class Payload:
         algorithms: what to run, where the path names none.
         annotate: whether to draw the results; None when nothing was said.
         fields: columns that the results are cut down to; None for whole results.
+        texts: in the order they were sent, for algorithms that read.
+        series: as they were sent, for algorithms that study numbers.
     """
 
     pictures: Sequence[Upload | Remote] = ()
@@ -75,6 +78,18 @@ class Payload:
     algorithms: Sequence[Choice] = ()
     annotate: bool | None = None
     fields: tuple[str, ...] | None = None
+    texts: Sequence[str] = ()
+    series: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def kind(self) -> InputKind:
+        """What it holds: pictures where it holds nothing."""
+        return InputKind.TEXT if self.texts else InputKind.SERIES if self.series else InputKind.IMAGE
+
+    @property
+    def items(self) -> int:
+        """How many pictures, texts or series."""
+        return len(self.pictures) or len(self.texts) or len(self.series)
 
     def over(self, query: Payload) -> Payload:
         """This body together with what the query says; for parameters and options the body wins.
@@ -96,6 +111,8 @@ class Payload:
             self.algorithms or query.algorithms,
             query.annotate if self.annotate is None else self.annotate,
             query.fields if self.fields is None else self.fields,
+            self.texts,
+            self.series,
         )
 
 
@@ -103,7 +120,7 @@ NOTHING = Payload()
 
 
 def payload_from_json(body: bytes, *, many: bool = False) -> Payload:
-    """Read `{"images": [...], "params": {...}, "annotate": true, "fields": [...]}`.
+    """Read `{"images": [...], "params": {...}, "annotate": true, "fields": [...]}`; `texts` or `series` may stand for `images`.
 
     Each picture is base64, a `data:` URL, or `{"url": "https://..."}`. With `many`, `algorithms` stands in place of `params`.
 
@@ -127,6 +144,11 @@ def payload_from_json(body: bytes, *, many: bool = False) -> Payload:
     images = asked.get("images", [])
     if not isinstance(images, list):
         raise InputError('images must be a list of base64 texts or {"url": ...}', field="images")
+    texts = listed_texts(asked.get("texts", []))
+    series = listed_series(asked.get("series", []))
+    given = [name for name, held in (("images", images), ("texts", texts), ("series", series)) if held]
+    if len(given) > 1:
+        raise InputError(f"send {' or '.join(given)}, not both", field=given[1])
     annotate = asked.get("annotate")
     if not isinstance(annotate, bool | None):
         raise InputError("annotate must be true or false", field="annotate")
@@ -136,6 +158,8 @@ def payload_from_json(body: bytes, *, many: bool = False) -> Payload:
         choices(asked["algorithms"]) if many and "algorithms" in asked else (),
         annotate,
         None if asked.get("fields") is None else known_fields(_names(asked["fields"], "fields")),
+        texts,
+        series,
     )
 
 

@@ -10,9 +10,24 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.hearing import SoundStage
-from aihub.serve.audio.schemas import SoundEventsOut, TranscriptOut
-from aihub.types import AnyResult, Codes, Detections, Findings, Quality, SoundEvents, Task, Texts, Transcript
+from aihub.serve.audio.schemas import RecordingOut, SoundEventsOut, TranscriptOut
+from aihub.types import (
+    AnyResult,
+    Codes,
+    Detections,
+    Fields,
+    Findings,
+    Labels,
+    Mask,
+    Picture,
+    Points,
+    Quality,
+    Recording,
+    SoundEvents,
+    Task,
+    Texts,
+    Transcript,
+)
 from aihub.types.answers import Problem
 
 Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2")]
@@ -41,6 +56,9 @@ class DetectionOut(BaseModel):
     confidence: Confidence
     track_id: int | None = None
     keypoints: list[list[float]] | None = None
+    attributes: dict[str, Any] | None = Field(
+        None, description="What else is known of it, such as its plate."
+    )
 
 
 class DetectionsOut(Drawn):
@@ -89,6 +107,81 @@ class QualityOut(Drawn):
     measures: dict[str, float]
 
 
+class LabelOut(BaseModel):
+    """One name for the whole."""
+
+    label: str
+    confidence: Confidence
+
+
+class LabelsOut(Drawn):
+    """What the whole of a picture or text is, surest first."""
+
+    task: Literal["classification"]
+    labels: list[LabelOut]
+    measures: dict[str, float]
+
+
+class FieldOut(BaseModel):
+    """One thing that was read."""
+
+    name: str
+    value: str
+    confidence: Confidence
+    valid: bool | None = Field(description="Whether its check digits or form hold; null where it has none.")
+    quad: Quad | None = Field(description="Where it stands in a picture.")
+    span: list[int] | None = Field(
+        description="Where it stands in a text: first character, and the one after the last."
+    )
+
+
+class FieldsOut(Drawn):
+    """What was read by name, in reading order."""
+
+    task: Literal["field-extraction"]
+    fields: list[FieldOut]
+
+
+class MaskOut(Drawn):
+    """A class for every pixel."""
+
+    task: Literal["semantic-segmentation"]
+    labels: list[str] = Field(description="The first is background.")
+    shares: dict[str, Confidence]
+    mask: str = Field(
+        description="Grey PNG of the picture's size in base64; each value is an index of `labels`."
+    )
+
+
+class PictureOut(Drawn):
+    """A picture made out of the one that was sent."""
+
+    task: Literal["picture"]
+    width: int
+    height: int
+    measures: dict[str, float]
+    image: str = Field(description="JPEG in base64.")
+
+
+class PointOut(BaseModel):
+    """One point of a series: found in it, or foretold."""
+
+    at: float = Field(description="Seconds since the epoch.")
+    value: float | None
+    low: float | None
+    high: float | None
+    label: str
+    score: Confidence
+
+
+class PointsOut(BaseModel):
+    """What was found in a series, or foretold."""
+
+    task: Literal["series-analysis"]
+    points: list[PointOut]
+    measures: dict[str, float]
+
+
 class ObservationOut(BaseModel):
     """A condition that holds on the picture."""
 
@@ -99,18 +192,19 @@ class ObservationOut(BaseModel):
     data: dict[str, Any]
 
 
+SeenOut = DetectionsOut | TextsOut | CodesOut | QualityOut | LabelsOut | FieldsOut | MaskOut | PictureOut
+
+
 class FindingsOut(Drawn):
     """What a rule makes of what was found."""
 
     task: Literal["rule"]
-    found: Annotated[DetectionsOut | TextsOut | CodesOut | QualityOut, Field(discriminator="task")]
+    found: Annotated[SeenOut, Field(discriminator="task")]
     observations: list[ObservationOut]
     measures: dict[str, float]
 
 
-ResultOut = Annotated[
-    DetectionsOut | TextsOut | CodesOut | QualityOut | FindingsOut, Field(discriminator="task")
-]
+ResultOut = Annotated[SeenOut | FindingsOut | PointsOut, Field(discriminator="task")]
 
 
 class ColumnsOut(Drawn):
@@ -124,13 +218,22 @@ class ColumnsOut(Drawn):
     scores: list[Confidence] = Field(default_factory=list)
     track_ids: list[int | None] = Field(default_factory=list)
     keypoints: list[list[list[float]] | None] = Field(default_factory=list)
-    quads: list[Quad] = Field(default_factory=list)
+    quads: list[Quad | None] = Field(default_factory=list)
     texts: list[str] = Field(default_factory=list)
     formats: list[str] = Field(default_factory=list)
     fault: bool | None = None
     score: Confidence | None = None
     measures: dict[str, float] | None = None
     observations: list[ObservationOut] = Field(default_factory=list)
+    attributes: list[dict[str, Any] | None] = Field(default_factory=list)
+    names: list[str] = Field(default_factory=list)
+    values: list[str | float | None] = Field(default_factory=list)
+    valid: list[bool | None] = Field(default_factory=list)
+    spans: list[list[int] | None] = Field(default_factory=list)
+    at: list[float] = Field(default_factory=list)
+    lows: list[float | None] = Field(default_factory=list)
+    highs: list[float | None] = Field(default_factory=list)
+    shares: dict[str, Confidence] | None = None
 
 
 class InferAnswer(BaseModel):
@@ -168,6 +271,12 @@ _MODELS: dict[Any, type[BaseModel]] = {
     Findings: FindingsOut,
     Transcript: TranscriptOut,
     SoundEvents: SoundEventsOut,
+    Recording: RecordingOut,
+    Labels: LabelsOut,
+    Fields: FieldsOut,
+    Mask: MaskOut,
+    Picture: PictureOut,
+    Points: PointsOut,
 }
 _SEVERAL = 2
 """A stage that hands on what it was given says so by naming this many types of result; more say nothing."""
@@ -184,8 +293,7 @@ def _kind(algorithm: Algorithm) -> type[AnyResult] | None:
     fitting: set[Any] = set(_MODELS)
     for stage, _ in reversed(algorithm.resolve({}).stages):
         try:
-            look = stage.hear if issubclass(stage, SoundStage) else stage.process
-            promised = get_type_hints(look)["return"]
+            promised = get_type_hints(getattr(stage, stage.works_by))["return"]
         except (NameError, KeyError):  # of a third party
             return None
         kinds = set(get_args(promised)) or {promised}

@@ -33,10 +33,31 @@ class PictureAt(Asked):
     )
 
 
-class _Pictures(Asked):
-    images: list[str | PictureAt] = Field(
+Time = float | Annotated[str, Field(max_length=64)]
+
+
+class SeriesIn(Asked):
+    """Measured values in the order of time."""
+
+    values: list[float | None] = Field(description="Null where nothing was measured.")
+    at: list[Time] | None = Field(
+        None, description="A time for each value, rising, in place of `start` and `step_s`."
+    )
+    start: Time = Field(0.0, description="Of the first value: ISO 8601, or seconds since the epoch.")
+    step_s: float = Field(1.0, gt=0, le=31_622_400, description="Seconds from one value to the next.")
+
+
+class _Given(Asked):
+    images: list[str | PictureAt] | None = Field(
+        None,
         min_length=1,
         description="Each a JPEG, PNG, WebP or BMP file in base64, or the address of one. May be absent with `url` in the query.",
+    )
+    texts: list[str] | None = Field(
+        None, min_length=1, description="In place of `images`, for algorithms that take text."
+    )
+    series: list[SeriesIn] | None = Field(
+        None, min_length=1, description="In place of `images`, for algorithms that take series of numbers."
     )
     annotate: bool = Field(False, description="Whether to draw the results.")
     fields: list[Literal[FIELDS]] | None = Field(  # type: ignore[valid-type]
@@ -44,8 +65,8 @@ class _Pictures(Asked):
     )
 
 
-class InferBody(_Pictures):
-    """Pictures as JSON."""
+class InferBody(_Given):
+    """Pictures, texts or series as JSON."""
 
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -57,8 +78,8 @@ class AlgorithmChoice(Asked):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class InferManyBody(_Pictures):
-    """Pictures as JSON, and the algorithms to run on each."""
+class InferManyBody(_Given):
+    """Pictures, texts or series as JSON, and the algorithms to run on each."""
 
     algorithms: list[str | AlgorithmChoice] = Field(
         min_length=1, max_length=MAX_ALGORITHMS, description="Ids, or ids with parameters."

@@ -15,6 +15,8 @@ from aihub.types.cards import (
 )
 from aihub.types.events import Event, EventState, Severity, uuid7
 from aihub.types.frame import Frame, Image, Memo
+from aihub.types.labels import Field, Fields, Labels
+from aihub.types.pixels import Mask, Picture
 from aihub.types.predictor import Predictor, Tensor
 from aihub.types.results import (
     AnyResult,
@@ -24,18 +26,30 @@ from aihub.types.results import (
     Observation,
     Quality,
     Result,
+    Seen,
     Texts,
     result_from_json,
 )
-from aihub.types.sound import SAMPLE_RATE, Samples, Segment, Sound, SoundEvents, Transcript, Word, joined
+from aihub.types.series import Passage, Points, Series
+from aihub.types.sound import (
+    SAMPLE_RATE,
+    Recording,
+    Samples,
+    Segment,
+    Sound,
+    SoundEvents,
+    Transcript,
+    Word,
+    joined,
+)
 from aihub.types.streams import Sampling, StreamSpec, StreamState, StreamStatus, StreamTask
 from aihub.types.tasks import InputKind, Task
 
 __all__ = [
-    "MAX_WEIGHTS_BYTES",
-    "SAMPLE_RATE", "AlgorithmCard", "AnyResult", "Artifact", "Bill", "Codes", "Detections", "Event", "EventSpec",
-    "EventState", "Example", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Memo", "ModelCard", "Observation",
-    "Param", "Predictor", "Quality", "Readiness", "Result", "Samples", "Sampling", "Segment", "Severity", "Sound",
-    "SoundEvents", "StreamSpec", "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript",
-    "Word", "joined", "load_card", "result_from_json", "uuid7",
+    "MAX_WEIGHTS_BYTES", "SAMPLE_RATE", "AlgorithmCard", "AnyResult", "Artifact", "Bill", "Codes", "Detections", "Event",
+    "EventSpec", "EventState", "Example", "Field", "Fields", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Labels",
+    "Mask", "Memo", "ModelCard", "Observation", "Param", "Passage", "Picture", "Points", "Predictor", "Quality", "Readiness",
+    "Recording", "Result", "Samples", "Sampling", "Seen", "Segment", "Series", "Severity", "Sound", "SoundEvents", "StreamSpec",
+    "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript", "Word", "joined", "load_card",
+    "result_from_json", "uuid7",
 ]  # fmt: skip

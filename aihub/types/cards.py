@@ -193,11 +193,14 @@ class EventSpec(Card):
 class Example(Card):
     """What the algorithm must give on a known input: run by `aihub algorithms check` and by the tests.
 
-    `media` names a file of the test media (`images/...`, `video/...`, `audio/...`) or `drawn:NAME` for a picture or clip the project
-    draws itself. For clips the frames are read at `fps` for at most `seconds`.
+    `media` names a file of the test media (`images/...`, `video/...`, `audio/...`) or `drawn:NAME` for a picture, clip, sound or
+    series the project draws itself. For clips the frames are read at `fps` for at most `seconds`. Algorithms that read have
+    `texts` in its place. `before` are pictures of the same request that come first, for cards with `sequence`.
     """
 
-    media: str
+    media: str = ""
+    texts: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     params: dict[str, Any] = Field(default_factory=dict)
     expect: dict[str, Any] = Field(
         description="See `aihub.algorithms.check`: `labels`, `texts`, `codes`, `fault`, `events`, `measures`."
@@ -205,6 +208,17 @@ class Example(Card):
     fps: float = Field(5.0, gt=0, le=60)
     seconds: float = Field(60.0, gt=0, le=600)
     evidence: Literal["real", "synthetic"]
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if bool(self.media) == bool(self.texts):
+            raise ValueError("an example has either `media` or `texts`")
+        return self
+
+    @property
+    def shown(self) -> str:
+        """What it runs on, in a few words."""
+        return self.media or f"text: {self.texts[0][:40]}"
 
 
 class AlgorithmCard(Card):
@@ -216,6 +230,11 @@ class AlgorithmCard(Card):
     summary: str
     domain: str = Field(pattern=NAME)
     input: tuple[InputKind, ...]
+    sequence: bool = Field(
+        False,
+        description="Whether pictures, texts or series of one request follow each other: each result is about an item "
+        "and those before it. A reference comes first.",
+    )
     params: dict[str, Param] = Field(default_factory=dict)
     stages: tuple[dict[str, dict[str, Any]], ...] = Field(
         min_length=1,

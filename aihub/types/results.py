@@ -5,14 +5,17 @@ Boxes are float32 pixels of the picture that was given, x1, y1, x2, y2, x to the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from aihub.types.sound import SoundEvents, Transcript
+from aihub.types.labels import Fields, Labels
+from aihub.types.pixels import Mask, Picture
+from aihub.types.series import Points
+from aihub.types.sound import Recording, SoundEvents, Transcript
 from aihub.types.tasks import Task
 
 Json = dict[str, Any]
@@ -48,6 +51,8 @@ class Detections:
         labels: names of the classes.
         track_id: `(N,)` int64 once tracked, else None.
         keypoints: `(N, K, 3)` float32 x, y, score where the model gives them, else None.
+        attributes: one mapping a row of what else is known of it, such as `{"plate": "...", "colour": "blue"}`, plain
+            values only; None where nobody asked.
     """
 
     xyxy: F32
@@ -56,6 +61,7 @@ class Detections:
     labels: tuple[str, ...]
     track_id: npt.NDArray[np.int64] | None = None
     keypoints: F32 | None = None
+    attributes: tuple[Mapping[str, Any], ...] | None = None
     task: ClassVar[Task] = Task.OBJECT_DETECTION
 
     def __post_init__(self) -> None:
@@ -66,6 +72,8 @@ class Detections:
             column = getattr(self, name)
             if column is not None and column.shape != (rows,):
                 raise ValueError(f"{name} must have shape ({rows},), but has {column.shape}")
+        if self.attributes is not None and len(self.attributes) != rows:
+            raise ValueError(f"{len(self.attributes)} attributes for {rows} rows")
 
     @classmethod
     def empty(cls, labels: tuple[str, ...] = ()) -> Self:
@@ -84,7 +92,12 @@ class Detections:
             class_id=self.class_id[rows],
             track_id=None if self.track_id is None else self.track_id[rows],
             keypoints=None if self.keypoints is None else self.keypoints[rows],
+            attributes=None if self.attributes is None else self._attributes_of(rows),
         )
+
+    def _attributes_of(self, rows: npt.NDArray[Any] | slice) -> tuple[Mapping[str, Any], ...]:
+        assert self.attributes is not None  # noqa: S101 - asked just before
+        return tuple(self.attributes[index] for index in np.arange(len(self))[rows].tolist())
 
     def select(self, names: Sequence[str]) -> Detections:
         """Rows whose label is one of `names`."""
@@ -96,7 +109,7 @@ class Detections:
         return [self.labels[index] for index in self.class_id.tolist()]
 
     def to_json(self) -> Json:
-        """`{"task", "detections": [{"box", "label", "confidence", "track_id"?, "keypoints"?}]}`; boxes to 0.1 px."""
+        """`{"task", "detections": [{"box", "label", "confidence", "track_id"?, "keypoints"?, "attributes"?}]}`; boxes to 0.1 px."""
         boxes, scores = _rounded(self.xyxy, 1), _rounded(self.confidence, 4)
         rows: list[Json] = [
             {"box": box, "label": name, "confidence": score}
@@ -108,6 +121,9 @@ class Detections:
         if self.keypoints is not None:
             for row, points in zip(rows, _rounded(self.keypoints, 2), strict=True):
                 row["keypoints"] = points
+        if self.attributes is not None:
+            for row, more in zip(rows, self.attributes, strict=True):
+                row["attributes"] = dict(more)
         return {"task": self.task.value, "detections": rows}
 
     @classmethod
@@ -123,6 +139,7 @@ class Detections:
             labels,
             np.array([row["track_id"] for row in rows], np.int64) if tracked else None,
             np.array([row["keypoints"] for row in rows], np.float32) if posed else None,
+            tuple(dict(row["attributes"]) for row in rows) if rows and "attributes" in rows[0] else None,
         )
 
 
@@ -266,6 +283,10 @@ class Observation:
         )
 
 
+Seen = Detections | Texts | Codes | Quality | Labels | Fields | Mask | Picture
+"""What a picture shows: what a rule can look at."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """What a rule makes of a result: the result it looked at, the alarm conditions that hold now, and its figures.
@@ -276,7 +297,7 @@ class Findings:
         measures: numbers such as `{"count": 3}`.
     """
 
-    found: Detections | Texts | Codes | Quality
+    found: Seen
     observations: tuple[Observation, ...] = ()
     measures: dict[str, float] = field(default_factory=dict)
     task: ClassVar[Task] = Task.RULE
@@ -297,18 +318,20 @@ class Findings:
     def from_json(cls, body: Json) -> Self:
         """The way back from `to_json`."""
         found = result_from_json(body["found"])
-        if isinstance(found, Findings | Transcript | SoundEvents):
-            raise TypeError(
-                "findings do not nest"
-            )  # a rule looks at what a picture shows, never at another rule
+        if not isinstance(found, Seen):  # never at another rule
+            raise TypeError(f"a rule looks at what a picture shows, not at {type(found).__name__}")
         return cls(found, tuple(map(Observation.from_json, body["observations"])), dict(body["measures"]))
 
 
-AnyResult = Detections | Texts | Codes | Quality | Findings | Transcript | SoundEvents
+AnyResult = Seen | Findings | Transcript | SoundEvents | Recording | Points
 
 _BY_TASK: dict[str, Any] = {
-    kind.task.value: kind for kind in (Detections, Texts, Codes, Quality, Findings, Transcript, SoundEvents)
-}
+    kind.task.value: kind
+    for kind in (
+        Detections, Texts, Codes, Quality, Labels, Fields, Mask, Picture, Findings, Transcript, SoundEvents,
+        Recording, Points,
+    )
+}  # fmt: skip
 
 
 def result_from_json(body: Json) -> AnyResult:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Task(StrEnum):
-    """The kind of a result. One result type each (see `aihub.types.results`)."""
+    """The kind of a result, one result type each (see `aihub.types.results`), or what a model's tensors are for."""
 
     OBJECT_DETECTION = "object-detection"
     FACE_DETECTION = "face-detection"
@@ -17,6 +17,15 @@ class Task(StrEnum):
     SPEECH_RECOGNITION = "speech-recognition"
     SOUND_EVENT_DETECTION = "sound-event-detection"
     RULE = "rule"
+    CLASSIFICATION = "classification"
+    FIELD_EXTRACTION = "field-extraction"
+    SEMANTIC_SEGMENTATION = "semantic-segmentation"
+    PICTURE = "picture"
+    SOUND = "sound"
+    SERIES_ANALYSIS = "series-analysis"
+    POSE_ESTIMATION = "pose-estimation"
+    LANDMARK_DETECTION = "landmark-detection"
+    EMBEDDING = "embedding"
 
 
 class InputKind(StrEnum):

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aihub.algorithms.base import StageParams
-from aihub.algorithms.hearing import HeardResult, SoundStage
+from aihub.algorithms.hearing import HeardResult, SoundStage, shifted
 from aihub.algorithms.registry import Registry
 from aihub.errors import SoundDecodeError, TooLargeError
 from aihub.jobs.lines import read_lines
-from aihub.jobs.listening import PIECE_S, pieces_of, shifted
+from aihub.jobs.listening import PIECE_S, pieces_of
 from aihub.jobs.work import JobRun
 from aihub.jobs.workplace import Desk, Workplace
 from aihub.testing import FakePredictor

@@ -26,7 +26,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.hearing import HeardResult
+from aihub.algorithms.hearing import shifted
 from aihub.algorithms.sound.voice import MODEL, STEP, STEP_S, Gate, Listener, Stretch, VoiceRules
 from aihub.errors import (
     AihubError,
@@ -53,7 +53,7 @@ from aihub.serve.problems import body_of, invalid_model
 from aihub.serve.security import Caller
 from aihub.serve.services import Services
 from aihub.telemetry import REGISTRY
-from aihub.types import SAMPLE_RATE, Bill, Samples, Sound, SoundEvents, Transcript
+from aihub.types import SAMPLE_RATE, Bill, Samples, Sound
 
 logger = logging.getLogger(__name__)
 
@@ -339,23 +339,6 @@ class _Ears:
         steps = min(max(int((before * SAMPLE_RATE - self._first) // STEP), 0), len(self._kept))
         del self._kept[:steps]
         self._first += steps * STEP
-
-
-def shifted(result: HeardResult, by: float) -> HeardResult:
-    """The same with all times later."""
-    if isinstance(result, SoundEvents):
-        late = np.float32(by)
-        return replace(result, start=result.start + late, end=result.end + late)
-    segments = tuple(
-        replace(
-            one,
-            start=one.start + by,
-            end=one.end + by,
-            words=tuple(replace(word, start=word.start + by, end=word.end + by) for word in one.words),
-        )
-        for one in result.segments
-    )
-    return Transcript(segments, result.language, result.duration)
 
 
 def _control(text: str) -> dict[str, Any]:

@@ -35,6 +35,15 @@ class SoundEventsOut(BaseModel):
     events: list[SoundEventOut]
 
 
+class RecordingOut(BaseModel):
+    """Sound made out of the one that was sent."""
+
+    task: Literal[Task.SOUND]
+    duration: Seconds
+    measures: dict[str, float]
+    audio: str = Field(description="WAV file, 16 kHz mono 16 bits, in base64.")
+
+
 class WordOut(BaseModel):
     """One word that was said."""
 
@@ -70,7 +79,7 @@ class DetectionsAnswer(BaseModel):
     algorithm: str
     version: int
     duration: Seconds
-    result: Annotated[SoundEventsOut | TranscriptOut, Field(discriminator="task")]
+    result: Annotated[SoundEventsOut | TranscriptOut | RecordingOut, Field(discriminator="task")]
     took_ms: float
 
 

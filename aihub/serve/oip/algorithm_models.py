@@ -10,7 +10,7 @@ from functools import partial
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.errors import DeadlineError
-from aihub.serve.inference import PICTURES, takes_pictures
+from aihub.serve.inference import PICTURES, takes
 from aihub.serve.oip.body import RAW
 from aihub.serve.oip.card_model import CardModel
 from aihub.serve.oip.messages import BYTES, Tensor
@@ -40,7 +40,7 @@ class AlgorithmModel(CardModel):
     @asynccontextmanager
     async def run(self, ask: Ask) -> AsyncIterator[dict[str, Tensor]]:
         """In a worker thread: decode, infer, and make columns."""
-        takes_pictures(self.algorithm.card)
+        takes(self.algorithm.card, InputKind.IMAGE)
         if "keypoints" not in {
             output.name for output in ask.request.outputs
         }:  # only some detectors give them

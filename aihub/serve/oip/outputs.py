@@ -19,7 +19,22 @@ import numpy as np
 from aihub.algorithms.algorithm import Algorithm
 from aihub.serve.oip.messages import BYTES, Array, Tensor, bytes_tensor, tensor
 from aihub.serve.oip.slots import Slot
-from aihub.types import AnyResult, Codes, Detections, Findings, Quality, SoundEvents, Texts, Transcript
+from aihub.types import (
+    AnyResult,
+    Codes,
+    Detections,
+    Fields,
+    Findings,
+    Labels,
+    Mask,
+    Picture,
+    Points,
+    Quality,
+    Recording,
+    SoundEvents,
+    Texts,
+    Transcript,
+)
 
 COUNTS = Slot("counts", "INT32", (-1,))
 RESULT = Slot("result", BYTES, (-1,))
@@ -33,6 +48,18 @@ _TIMES = (Slot("starts", "FP32", _ROWS), Slot("ends", "FP32", _ROWS), Slot("scor
 """Seconds from the beginning of the recording."""
 _SOUNDS = (Slot("labels", BYTES, _ROWS), *_TIMES)
 _SAID = (Slot("texts", BYTES, _ROWS), *_TIMES)
+_LABELS = (Slot("labels", BYTES, _ROWS), Slot("scores", "FP32", _ROWS))
+_FIELDS = (Slot("names", BYTES, _ROWS), Slot("values", BYTES, _ROWS), Slot("scores", "FP32", _ROWS))
+_POINTS = (
+    Slot("at", "FP64", _ROWS), Slot("values", "FP64", _ROWS), Slot("lows", "FP64", _ROWS),
+    Slot("highs", "FP64", _ROWS), Slot("labels", BYTES, _ROWS), Slot("scores", "FP32", _ROWS),
+)  # fmt: skip
+_PICTURE = (Slot("picture", BYTES, _ROWS),)
+"""JPEG file, one a picture."""
+_MASK = (Slot("mask", BYTES, _ROWS),)
+"""Grey PNG file, one a picture; the classes' names are in `result`."""
+_RECORDING = (Slot("sound", BYTES, _ROWS),)
+"""WAV file."""
 _OBSERVATIONS = (Slot("observations", BYTES, (-1,)),)
 """JSON, one list a picture: conditions of a rule differ in their fields."""
 
@@ -44,6 +71,12 @@ _SLOTS: dict[type[Any], tuple[Slot, ...]] = {
     Findings: _OBSERVATIONS,
     SoundEvents: _SOUNDS,
     Transcript: _SAID,
+    Labels: _LABELS,
+    Fields: _FIELDS,
+    Points: _POINTS,
+    Picture: _PICTURE,
+    Mask: _MASK,
+    Recording: _RECORDING,
 }
 
 
@@ -54,7 +87,7 @@ def result_types(algorithm: Algorithm) -> tuple[type[Any], ...]:
     """
     found: tuple[type[Any], ...] = ()
     for kind, _ in algorithm.resolve({}).stages:
-        promised = typing.get_type_hints(kind.process).get("return")
+        promised = typing.get_type_hints(getattr(kind, kind.works_by)).get("return")
         union = isinstance(promised, types.UnionType)
         able = [one for one in (typing.get_args(promised) if union else (promised,)) if one in _SLOTS]
         if len(able) == 1:
@@ -165,6 +198,45 @@ def _of_transcripts(found: Sequence[Transcript]) -> dict[str, Tensor]:
     return texts | {name: tensor(name, np.array(column, np.float32)) for name, column in times.items()}
 
 
+def _of_labels(found: Sequence[Labels]) -> dict[str, Tensor]:
+    scores = np.array([score for one in found for score in one.confidence], np.float32)
+    return dict([_words("labels", [one.label for one in found])]) | {"scores": tensor("scores", scores)}
+
+
+def _of_fields(found: Sequence[Fields]) -> dict[str, Tensor]:
+    scores = np.array([field.confidence for one in found for field in one.fields], np.float32)
+    texts = [
+        _words("names", [[field.name for field in one.fields] for one in found]),
+        _words("values", [[field.value for field in one.fields] for one in found]),
+    ]
+    return dict(texts) | {"scores": tensor("scores", scores)}
+
+
+def _of_points(found: Sequence[Points]) -> dict[str, Tensor]:
+    return dict(
+        [
+            _joined("at", [one.at for one in found], np.float64),
+            _joined("values", [one.value for one in found], np.float64),
+            _joined("lows", [one.low for one in found], np.float64),
+            _joined("highs", [one.high for one in found], np.float64),
+            _words("labels", [one.label for one in found]),
+            _joined("scores", [one.score for one in found], np.float32),
+        ]
+    )
+
+
+def _of_pictures(found: Sequence[Picture]) -> dict[str, Tensor]:
+    return {"picture": bytes_tensor("picture", [one.encoded() for one in found])}
+
+
+def _of_masks(found: Sequence[Mask]) -> dict[str, Tensor]:
+    return {"mask": bytes_tensor("mask", [one.encoded() for one in found])}
+
+
+def _of_recordings(found: Sequence[Recording]) -> dict[str, Tensor]:
+    return {"sound": bytes_tensor("sound", [one.encoded() for one in found])}
+
+
 _COLUMNS: dict[type[Any], Callable[[Any], dict[str, Tensor]]] = {
     Detections: _of_detections,
     Texts: _of_texts,
@@ -172,4 +244,10 @@ _COLUMNS: dict[type[Any], Callable[[Any], dict[str, Tensor]]] = {
     Quality: _of_quality,
     SoundEvents: _of_sounds,
     Transcript: _of_transcripts,
+    Labels: _of_labels,
+    Fields: _of_fields,
+    Points: _of_points,
+    Picture: _of_pictures,
+    Mask: _of_masks,
+    Recording: _of_recordings,
 }

@@ -17,7 +17,7 @@ from aihub.serve.oip.outputs import output_slots, tensors_of
 from aihub.serve.oip.requests import own_parameters
 from aihub.serve.oip.served import Ask, Ground
 from aihub.serve.oip.slots import Slot, check_outputs
-from aihub.types import SoundEvents, Task, Transcript
+from aihub.types import Recording, SoundEvents, Task, Transcript
 
 AUDIO = "audio"
 _INPUT = Slot(AUDIO, BYTES, (1,))
@@ -27,7 +27,11 @@ class SoundModel(CardModel):
     """One algorithm card that takes sound."""
 
     def __init__(self, algorithm: Algorithm, desk: SoundDesk, ground: Ground) -> None:
-        kinds = {Task.SPEECH_RECOGNITION: Transcript, Task.SOUND_EVENT_DETECTION: SoundEvents}
+        kinds = {
+            Task.SPEECH_RECOGNITION: Transcript,
+            Task.SOUND_EVENT_DETECTION: SoundEvents,
+            Task.SOUND: Recording,
+        }
         given = gives(algorithm)
         super().__init__(algorithm, ground, _INPUT, output_slots([kinds[given]] if given in kinds else []))
         self._desk = desk

@@ -16,7 +16,7 @@ from aihub.serve.asking import client_gone, order_of, read_payload, remote_pictu
 from aihub.serve.columns import FIELDS
 from aihub.serve.deadlines import HEADER, timeout_of
 from aihub.serve.grants import granted
-from aihub.serve.inference import Encoded, Order, compute, takes_pictures
+from aihub.serve.inference import Encoded, Order, compute, takes_something
 from aihub.serve.payloads import NOTHING, Payload, Remote, payload_from_json, payload_from_query
 from aihub.serve.problems import documented
 from aihub.serve.result_schemas import InferAnswer, ManyAnswer
@@ -49,6 +49,7 @@ def _body(schema: str, example: dict[str, Any], form: dict[str, Any], text: str)
                 "image/webp": _BINARY,
                 "image/bmp": _BINARY,
                 "application/octet-stream": _BINARY,
+                "text/plain": {"schema": {"type": "string"}},
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
@@ -137,7 +138,7 @@ _PARAMS = {
 async def infer(algorithm_id: str, request: Request, caller: Inferrer) -> Response:
     """Results for every picture, in the order they were sent. Boxes are in pixels of the picture."""
     algorithm = granted(parts_of(request).services.registry, caller, algorithm_id)
-    takes_pictures(algorithm.card)
+    takes_something(algorithm.card)
     return await _respond(request, caller, algorithm)
 
 
@@ -192,7 +193,7 @@ async def _respond(request: Request, caller: Caller, algorithm: Algorithm | None
         order = settle(payload)
         if remote_pictures(payload):
             return payload
-        return _compute(parts, order, _admit(parts, caller, order, len(payload.pictures)))
+        return _compute(parts, order, _admit(parts, caller, order, payload.items))
 
     if isinstance(read, bytes):
         done = await run(partial(read_and_compute, read), deadline - time.monotonic())
@@ -200,7 +201,7 @@ async def _respond(request: Request, caller: Caller, algorithm: Algorithm | None
             return Response(done.data, media_type=done.media_type)
         read = done
     order = settle(read)
-    ticket = _admit(parts, caller, order, len(read.pictures))
+    ticket = _admit(parts, caller, order, read.items)
     with ticket.held():
         order = await _fetched(parts, caller, read, order)
         encoded = await run(partial(_compute, parts, order, ticket), deadline - time.monotonic())

@@ -1,0 +1,1 @@
+"""Stages that read texts, one file each; importing registers them."""

@@ -1,0 +1,1 @@
+"""Stages that study series of numbers, one file each; importing registers them."""
