@@ -45,6 +45,10 @@ check: setup ## Lint, types, architecture, sizes
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_sizes.py aihub tools benchmarks models
+	$(BIN)/python -m tools.catalogue --check
+
+docs: setup ## Run every algorithm and write docs/catalogue anew (needs media and weights)
+	$(BIN)/python -m tools.catalogue
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format aihub tests tools benchmarks models

@@ -5,6 +5,7 @@
     │   └─ CardError                      a model or algorithm card is wrong
     ├─ NotFoundError                      a name nobody knows; suggests the nearest
     │   ├─ AlgorithmNotFoundError
+    │   ├─ ScenarioNotFoundError
     │   ├─ ModelNotFoundError
     │   ├─ StreamNotFoundError
     │   └─ EventNotFoundError
@@ -98,6 +99,12 @@ class AlgorithmNotFoundError(NotFoundError):
     """No algorithm of that id."""
 
     kind = "algorithm"
+
+
+class ScenarioNotFoundError(NotFoundError):
+    """No scenario of that id."""
+
+    kind = "scenario"
 
 
 class ModelNotFoundError(NotFoundError):

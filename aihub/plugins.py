@@ -79,3 +79,34 @@ def data_folder(name: str) -> Path:
     package = Path(__file__).parent
     shipped = package / "_data" / name
     return shipped if shipped.is_dir() else package.parent / name
+
+
+CARDS = "aihub.cards"
+"""Entry-point group of packages that bring cards: each names a package with folders `pipelines` and `models`."""
+
+
+def own_cards(home: Path, kind: str) -> Path:
+    """Where a hub keeps cards of its users: `pipelines` or `models`. The folder need not exist."""
+    return home / "cards" / kind
+
+
+def card_folders(kind: str, home: Path | None = None) -> tuple[Path, ...]:
+    """Every folder with cards of that kind, `pipelines` or `models`: the hub's own, those of installed packages, the users'.
+
+    A package that cannot be found is counted and left out.
+    """
+    folders = [data_folder(kind)]
+    for entry in entry_points(group=CARDS):
+        try:
+            spec = importlib.util.find_spec(entry.value)
+        except Exception as error:  # noqa: BLE001 - foreign code may run while it is looked for
+            spec = None
+            logger.warning("cards of %s are not to be had: %s", entry.name, error)
+        places = [] if spec is None else spec.submodule_search_locations or []
+        found = [Path(place) / kind for place in places if (Path(place) / kind).is_dir()]
+        if not places:
+            PLUGIN_FAILURES.labels(CARDS).inc()
+        folders += found
+    if home is not None and own_cards(home, kind).is_dir():
+        folders.append(own_cards(home, kind))
+    return tuple(folders)

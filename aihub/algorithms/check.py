@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from aihub.algorithms.algorithm import Algorithm
@@ -46,6 +47,7 @@ from aihub.types import (
     Frame,
     InputKind,
     Passage,
+    Picture,
     Predictor,
     Readiness,
 )
@@ -329,5 +331,11 @@ class _Trial:
         zones, lines = overlays(card, self._algorithm.resolve(self._example.params).params)
         out.mkdir(parents=True, exist_ok=True)
         file = out / f"{card.id}-{index}.jpg"
-        cv2.imwrite(str(file), draw(frame.image, result, zones=zones, lines=lines))
+        shown = draw(frame.image, result, zones=zones, lines=lines)
+        made = result.found if isinstance(result, Findings) else result
+        if isinstance(made, Picture):
+            shown = np.hstack(
+                [frame.image, shown]
+            )  # a made picture says little without the one that it was made of
+        cv2.imwrite(str(file), shown)
         return str(file)

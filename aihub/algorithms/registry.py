@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.errors import AlgorithmNotFoundError, CardError
-from aihub.plugins import PluginFailure, data_folder, load_group
+from aihub.plugins import PluginFailure, card_folders, load_group
 from aihub.types import AlgorithmCard, Predictor, load_card
 
 SCENARIOS = "scenarios"
@@ -29,10 +29,10 @@ class Registry:
 
         Args:
             predictor: whatever runs models; asked which weights are here.
-            folders: where to look, by default the algorithms that come with the hub. An id may occur once in all.
+            folders: where to look, by default the algorithms that come with the hub and with installed packages. An id may occur once in all.
         """
         self._predictor = predictor
-        self._folders = tuple(folders) if folders is not None else (data_folder("pipelines"),)
+        self._folders = tuple(folders) if folders is not None else card_folders("pipelines")
         self.plugin_failures: tuple[PluginFailure, ...] = (
             *load_group("aihub.algorithms"),
             *load_group("aihub.rules"),

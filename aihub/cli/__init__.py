@@ -37,6 +37,7 @@ PLACES = {
     "cameras": Place("cameras", "Serve media files as RTSP cameras, or break such cameras.", RUN),
     "infer": Place("infer", "Run one algorithm on pictures, here, without a hub.", RUN),
     "algorithms": Place("algorithms", "What the hub can do, by name.", MANAGE),
+    "scenarios": Place("scenarios", "Algorithms that one application system needs together.", MANAGE),
     "models": Place("models", "Weights: list, bring, verify, tune, evaluate, compare.", MANAGE),
     "streams": Place("streams", "Cameras under analysis.", MANAGE),
     "events": Place("events", "Alarms, past and as they happen.", MANAGE),

@@ -11,14 +11,17 @@ import typer
 from rich.progress import Progress
 from rich.text import Text
 
+from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.check import CheckReport, check_all
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, console, print_json, print_mapping, print_table, say
+from aihub.cli.scaffold import new
 from aihub.errors import CardError, InputError
 from aihub.serve.runtime import Runtime
-from aihub.types import Param, Readiness
+from aihub.types import AlgorithmCard, Param, Readiness, load_card
 
 app = typer.Typer(help="What the hub can do, by name.", no_args_is_help=True, add_completion=False)
+app.command("new")(new)
 
 COLOURS = {Readiness.READY: "green", Readiness.NEEDS_WEIGHTS: "yellow", Readiness.BROKEN: "red"}
 Id = Annotated[str, typer.Argument(metavar="ALGORITHM", help="Id of an algorithm.")]
@@ -89,7 +92,7 @@ def show(algorithm: Id, json: JsonFlag = False) -> None:
         "state": Text.assemble(_coloured(state), f"  {reason}"), "domain": card.domain, "summary": card.summary,
         "stages": " -> ".join(next(iter(stage)) for stage in card.stages), "event": event,
         "intended use": card.intended_use, "limits": card.limits,
-        "proof": "\n".join(f"{example.media} ({example.evidence})" for example in card.examples) or "none",
+        "proof": "\n".join(f"{example.shown} ({example.evidence})" for example in card.examples) or "none",
     })  # fmt: skip
     say()
     if card.params:
@@ -114,6 +117,10 @@ def check(
         str | None, typer.Argument(metavar="ALGORITHM", help="Id of an algorithm, or --all.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Check every algorithm.")] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="CARD.yaml", help="Check a card that is no algorithm of the hub yet."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where to draw the results of the examples.")
     ] = None,
@@ -123,8 +130,10 @@ def check(
 
     Weights or media that are not here are no failure: what needs them is skipped, and it says so.
     """
-    if every == (algorithm is not None):
-        raise InputError("name one algorithm or give --all", hint="`aihub algorithms list` shows them")
+    if [every, algorithm is not None, file is not None].count(True) != 1:
+        raise InputError(
+            "name one algorithm, or give --all or --file", hint="`aihub algorithms list` shows them"
+        )
     here = quiet_settings()
     media = Path(here.test_media) if here.test_media else None
     begun = time.monotonic()
@@ -133,6 +142,8 @@ def check(
         Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress,
     ):
         chosen = [runtime.registry.get(algorithm)] if algorithm else runtime.registry.list()
+        if file is not None:
+            chosen = [Algorithm(load_card(file, AlgorithmCard), runtime.predictor, file)]
         failures = runtime.registry.failures if every else []
         bar = progress.add_task("checking", total=len(chosen))
         reports = check_all(

@@ -59,7 +59,7 @@ def infer(
             heard = listen(chosen, files, params, runtime.predictor, here)
             _print(files, heard, [None] * len(files), json=json)
             return
-        frames = [_read(file, here) for file in files]
+        frames = [read_frame(file, here) for file in files]
         for model in chosen.models():
             runtime.store.path(
                 runtime.store.resolve(model)
@@ -90,7 +90,12 @@ def _print(
             say(f"  drawn: {picture}")
 
 
-def _read(file: Path, here: Settings) -> Frame:
+def read_frame(file: Path, here: Settings) -> Frame:
+    """A picture from disk.
+
+    Raises:
+        InputError: it is not there or cannot be read; names it.
+    """
     if not file.is_file():
         raise InputError(f"no such file: {file}", field="files")
     try:

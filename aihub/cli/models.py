@@ -14,6 +14,7 @@ from rich.text import Text
 
 from aihub.cli.bring import All, Names, chosen, drop, pull, report, tried
 from aihub.cli.evaluate import compare_models, evaluate_model
+from aihub.cli.import_model import import_model
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, console, print_json, print_table, say
 from aihub.engine import ModelStore, machine
@@ -26,12 +27,13 @@ from aihub.serve.runtime import Runtime
 from aihub.types import ModelCard
 
 app = typer.Typer(
-    help="Weights: list, pull, drop, verify, tune, evaluate, compare.",
+    help="Weights: list, pull, drop, verify, tune, evaluate, compare, import.",
     no_args_is_help=True,
     add_completion=False,
 )
 app.command("evaluate")(evaluate_model)
 app.command("compare")(compare_models)
+app.command("import")(import_model)
 
 
 @app.command("list")

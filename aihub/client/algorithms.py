@@ -14,7 +14,7 @@ from aihub.client.models import AlgorithmAnswer, InferAnswer, Json, ManyAnswer
 from aihub.client.pictures import sent
 from aihub.client.refusals import error_of
 from aihub.types import Readiness, result_from_json
-from aihub.types.answers import AlgorithmDetail, AlgorithmInfo
+from aihub.types.answers import AlgorithmDetail, AlgorithmInfo, Scenario
 
 Params = Mapping[str, Any]
 Algorithms = Sequence[str] | Mapping[str, Params]
@@ -42,6 +42,20 @@ class AlgorithmCalls:
             AlgorithmNotFoundError: nobody has that id, or you have no grant for it; suggests the nearest.
         """
         return Call(one(AlgorithmDetail), ids=(algorithm_id,))
+
+    @call("GET", "/v1/scenarios")
+    def scenarios(self) -> Call[list[Scenario]]:
+        """All scenarios: bundles of algorithms that one application system needs together."""
+        return Call(many(Scenario))
+
+    @call("GET", "/v1/scenarios/{scenario_id}")
+    def scenario(self, scenario_id: str) -> Call[Scenario]:
+        """One scenario; put its `tasks` into a stream to have it watched by them.
+
+        Raises:
+            ScenarioNotFoundError: nobody has that id; suggests the nearest.
+        """
+        return Call(one(Scenario), ids=(scenario_id,))
 
     @call("POST", "/v1/algorithms/{algorithm_id}/infer")
     def infer(

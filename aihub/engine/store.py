@@ -96,15 +96,15 @@ class ModelStore:
                 self.failures.append(error)
 
     @classmethod
-    def from_folder(cls, folder: Path, **options: Any) -> Self:
-        """Every `*.yaml` below a folder; `options` are those of the class. Broken cards are in `failures`.
+    def from_folder(cls, *folders: Path, **options: Any) -> Self:
+        """Every `*.yaml` below some folders; `options` are those of the class. Broken cards are in `failures`.
 
         Folders named `recipes` hold training code and are left out.
         """
         read: list[tuple[ModelCard, Path]] = []
         broken: list[CardError] = []
-        for path in sorted(folder.rglob("*.yaml")):
-            if "recipes" in path.relative_to(folder).parts:
+        for path in (path for folder in folders for path in sorted(folder.rglob("*.yaml"))):
+            if "recipes" in path.parts:
                 continue
             try:
                 read.append((load_card(path, ModelCard), path))

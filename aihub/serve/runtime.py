@@ -20,7 +20,7 @@ from aihub.errors import AihubError
 from aihub.events.courier import Courier
 from aihub.events.delivery import Surroundings
 from aihub.events.evidence import ArtifactFolder
-from aihub.plugins import data_folder
+from aihub.plugins import card_folders, own_cards
 from aihub.serve.home import open_repository
 from aihub.serve.services import Services
 from aihub.serve.usage import UsageBook
@@ -58,7 +58,7 @@ class Runtime:
     def store(self) -> ModelStore:
         """Model cards and their weights."""
         return ModelStore.from_folder(
-            data_folder("models"),
+            *card_folders("models", self.settings.home),
             cache=self.settings.home / "models",
             mirror=self.settings.model_mirror,
             allow_licenses=self.settings.allow_licenses,
@@ -83,7 +83,8 @@ class Runtime:
     @cached_property
     def registry(self) -> Registry:
         """The algorithms."""
-        return Registry(self.predictor)
+        own = own_cards(self.settings.home, "pipelines")
+        return Registry(self.predictor, (*card_folders("pipelines"), own))
 
     @cached_property
     def repository(self) -> Repository:

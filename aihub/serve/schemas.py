@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from aihub.serve.columns import FIELDS
 from aihub.serve.payloads import MAX_ADDRESS, MAX_ALGORITHMS
 from aihub.types import Event, Sampling, Severity
-from aihub.types.answers import AlgorithmInfo, ErrorCode, Key, Sink, Stream, StreamResult
+from aihub.types.answers import AlgorithmInfo, ErrorCode, Key, Scenario, Sink, Stream, StreamResult
 
 ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 MAX_TASKS = 64
@@ -84,6 +84,12 @@ class InferManyBody(_Given):
     algorithms: list[str | AlgorithmChoice] = Field(
         min_length=1, max_length=MAX_ALGORITHMS, description="Ids, or ids with parameters."
     )
+
+
+class ScenarioList(BaseModel):
+    """All scenarios, by id."""
+
+    items: list[Scenario]
 
 
 class BrokenCard(BaseModel):

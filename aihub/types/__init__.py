@@ -11,6 +11,8 @@ from aihub.types.cards import (
     ModelCard,
     Param,
     Readiness,
+    ScenarioCard,
+    ScenarioPart,
     load_card,
 )
 from aihub.types.events import Event, EventState, Severity, uuid7
@@ -49,7 +51,7 @@ __all__ = [
     "MAX_WEIGHTS_BYTES", "SAMPLE_RATE", "AlgorithmCard", "AnyResult", "Artifact", "Bill", "Codes", "Detections", "Event",
     "EventSpec", "EventState", "Example", "Field", "Fields", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Labels",
     "Mask", "Memo", "ModelCard", "Observation", "Param", "Passage", "Picture", "Points", "Predictor", "Quality", "Readiness",
-    "Recording", "Result", "Samples", "Sampling", "Seen", "Segment", "Series", "Severity", "Sound", "SoundEvents", "StreamSpec",
+    "Recording", "Result", "Samples", "Sampling", "ScenarioCard", "ScenarioPart", "Seen", "Segment", "Series", "Severity", "Sound", "SoundEvents", "StreamSpec",
     "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript", "Word", "joined", "load_card",
     "result_from_json", "uuid7",
 ]  # fmt: skip

@@ -74,6 +74,22 @@ class AlgorithmDetail(AlgorithmInfo):
     result: dict[str, Any] = Field(description="JSON schema of its result for a picture.")
 
 
+class Scenario(Answer):
+    """A bundle of algorithms for one application system, as far as the caller may use them."""
+
+    id: str
+    version: int
+    title: dict[Literal["en", "zh"], str]
+    summary: str
+    gives: list[str] = Field(description="What its users get.")
+    tasks: list[StreamTask] = Field(
+        description="What watches every stream of it, ready to be put into a stream; only what can be used now."
+    )
+    fps: float = Field(description="Analysed frames a second.")
+    asks: list[str] = Field(description="Algorithms that its applications call.")
+    missing: list[str] = Field(description="Algorithms of it that cannot be used now, each with its reason.")
+
+
 class Stream(Answer):
     """A stream as it was asked for and how it is doing. Credentials are never shown."""
 

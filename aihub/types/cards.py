@@ -221,6 +221,15 @@ class Example(Card):
         return self.media or f"text: {self.texts[0][:40]}"
 
 
+class Measured(Card):
+    """A figure of how good an algorithm is, where there is truth to hold it against. Nothing was tuned on what measures it."""
+
+    what: str = Field(description="Such as `F1`, `exact match`, `false alarms in 40 minutes`.")
+    value: str
+    on: str = Field(description="What it was measured on, and how much of it.")
+    command: str = Field(description="Gives the figure again.")
+
+
 class AlgorithmCard(Card):
     """What a caller names: a chain of stages over models, its parameters, its event, its proof."""
 
@@ -244,6 +253,7 @@ class AlgorithmCard(Card):
     examples: tuple[Example, ...] = Field(min_length=1)
     intended_use: str
     limits: str
+    figures: tuple[Measured, ...] = ()
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
@@ -255,6 +265,52 @@ class AlgorithmCard(Card):
             for setting in next(iter(stage.values())).values():
                 if isinstance(setting, str) and setting.startswith("$") and setting[1:] not in self.params:
                     raise ValueError(f"stage {next(iter(stage))!r} uses {setting!r}, which is not in params")
+        return self
+
+
+class ScenarioPart(Card):
+    """One algorithm of a scenario, with the parameters that it has there."""
+
+    algorithm: str = Field(pattern=NAME, max_length=64)
+    params: dict[str, Any] = Field(default_factory=dict, description="Where they differ from the card's own.")
+
+
+class ScenarioExample(Card):
+    """A clip, and the alarms that the scenario raises on it."""
+
+    media: str
+    fps: float = Field(5.0, gt=0, le=60)
+    seconds: float = Field(10.0, gt=0, le=120)
+    params: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="By algorithm: what this place asks for, such as its zones."
+    )
+    events: dict[str, int] = Field(min_length=1, description="By algorithm: alarms that it raises at least.")
+    evidence: Literal["real", "synthetic"]
+
+
+class ScenarioCard(Card):
+    """Algorithms that one application system needs together, with its defaults."""
+
+    id: str = Field(pattern=NAME, max_length=64)
+    version: int = Field(1, ge=1)
+    title: dict[Literal["en", "zh"], str]
+    summary: str
+    fps: float = Field(5.0, gt=0, le=60, description="Analysed frames a second.")
+    watches: tuple[ScenarioPart, ...] = Field((), description="Algorithms on every stream of it.")
+    asks: tuple[str, ...] = Field(
+        (), description="Algorithms that its applications call with pictures, sound, texts or series."
+    )
+    gives: tuple[str, ...] = Field(min_length=1, description="What its users get, a line each.")
+    example: ScenarioExample | None = None
+
+    @model_validator(mode="after")
+    def _well_formed(self) -> Self:
+        if set(self.title) != {"en", "zh"}:
+            raise ValueError("title needs both `en` and `zh`")
+        if not self.watches and not self.asks:
+            raise ValueError("a scenario has algorithms: `watches`, `asks` or both")
+        if bool(self.watches) != (self.example is not None):
+            raise ValueError("a scenario that watches streams has an example, and only such a one")
         return self
 
 

@@ -60,7 +60,7 @@ def _described(algorithm: Algorithm) -> dict[str, Any]:
         "reason": reason,
         "params": algorithm.params_schema(),
         "models": list(algorithm.models()),
-        "evidence": [Evidence(media=one.media, evidence=one.evidence) for one in card.examples],
+        "evidence": [Evidence(media=one.shown, evidence=one.evidence) for one in card.examples],
         "intended_use": card.intended_use,
         "limits": card.limits,
     }
