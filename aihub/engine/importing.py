@@ -28,16 +28,18 @@ MOST_ROWS = 1000
 """More rows than this of six values are no finished boxes."""
 SURE = 0.4
 """Confidence from which a box counts when forms of input are compared: with the wrong form many weak ones are found."""
-USUAL = 0.8
-"""Of the most that any form finds: from there on the usual form of its family is taken."""
+CLEAR = 0.5
+"""A thing this sure, or a class, found with the usual form of the family settles it: wrong forms may find more, all of it nonsense."""
 SIDES = (32, 4096)
 
+_NONE, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_BYTE = (255.0, 255.0, 255.0)
 IMAGENET = {"color": "rgb", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
-UNIT_RGB = {"color": "rgb", "std": (255.0, 255.0, 255.0)}
-RAW_BGR: dict[str, Any] = {"color": "bgr"}
-FORMS: tuple[dict[str, Any], ...] = (
-    UNIT_RGB, RAW_BGR, IMAGENET, {"color": "bgr", "std": (255.0, 255.0, 255.0)}, {"color": "rgb"},
-)  # fmt: skip
+UNIT_RGB = {"color": "rgb", "mean": _NONE, "std": _BYTE}
+UNIT_BGR = {"color": "bgr", "mean": _NONE, "std": _BYTE}
+RAW_BGR = {"color": "bgr", "mean": _NONE, "std": _ONE}
+RAW_RGB = {"color": "rgb", "mean": _NONE, "std": _ONE}
+FORMS = (UNIT_RGB, RAW_BGR, IMAGENET, UNIT_BGR, RAW_RGB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ class Trial:
     input: InputSpec
     found: Detections | dict[str, float]
     score: float
+
+    @property
+    def surest(self) -> float:
+        """The highest score of what was found; 0 for nothing."""
+        scores = self.found.confidence.tolist() if isinstance(self.found, Detections) else self.found.values()
+        return max(scores, default=0.0)
 
     def words(self) -> str:
         """The form in a few words."""
@@ -153,10 +161,8 @@ def guess(task: Task, shapes: Mapping[str, tuple[int, ...]], spec: InputSpec, cl
 
 def _single(shape: tuple[int, ...], spec: InputSpec, classes: int) -> Iterator[Family]:
     if len(shape) == 4 and shape[1] == 5 + classes:
-        form = {"color": "bgr", "std": (255.0, 255.0, 255.0)}
-        yield Family(
-            "fastestdet", f"one map of objectness, box and {classes} classes", usual=form, resize="stretch"
-        )
+        because = f"one map of objectness, box and {classes} classes"
+        yield Family("fastestdet", because, usual=UNIT_BGR, resize="stretch")
     if len(shape) != 3:
         return
     _, rows, width = shape
@@ -284,9 +290,8 @@ def best_card(card: ModelCard, model: bytes, family: Family, frame: Frame) -> tu
     if not trials or trials[0].score <= 0:
         because = f": {reason.message}" if reason else ""
         raise InputError(f"nothing is found on this picture in any form of input{because}", field="picture")
-    # The usual form wins where it finds about as much: sums of scores differ by chance.
     usual = next((trial for trial in trials if trial.input == forms(card.input, family)[0]), trials[0])
-    best = usual if usual.score >= USUAL * trials[0].score else trials[0]
+    best = usual if usual.surest >= CLEAR else trials[0]
     ordered = [best, *(trial for trial in trials if trial is not best)]
     return card.model_copy(update={"input": best.input}), ordered
 

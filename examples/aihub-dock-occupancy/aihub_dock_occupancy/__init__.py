@@ -1,0 +1,1 @@
+"""Loading dock occupied, for aihub."""
