@@ -85,7 +85,7 @@ CARDS = "aihub.cards"
 """Entry-point group of packages that bring cards: each names a package with folders `pipelines` and `models`."""
 
 
-def own_cards(home: Path, kind: str) -> Path:
+def users_folder(home: Path, kind: str) -> Path:
     """Where a hub keeps cards of its users: `pipelines` or `models`. The folder need not exist."""
     return home / "cards" / kind
 
@@ -107,6 +107,6 @@ def card_folders(kind: str, home: Path | None = None) -> tuple[Path, ...]:
         if not places:
             PLUGIN_FAILURES.labels(CARDS).inc()
         folders += found
-    if home is not None and own_cards(home, kind).is_dir():
-        folders.append(own_cards(home, kind))
+    if home is not None and users_folder(home, kind).is_dir():
+        folders.append(users_folder(home, kind))
     return tuple(folders)

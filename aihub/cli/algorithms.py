@@ -13,8 +13,9 @@ from rich.text import Text
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.check import CheckReport, check_all
+from aihub.cli.connection import KeyOption, UrlOption, connect
 from aihub.cli.local import output_folder, quiet_settings
-from aihub.cli.output import JsonFlag, console, print_json, print_mapping, print_table, say
+from aihub.cli.output import JsonFlag, console, print_ended, print_json, print_mapping, print_table, say
 from aihub.cli.scaffold import new
 from aihub.errors import CardError, InputError
 from aihub.serve.runtime import Runtime
@@ -161,6 +162,37 @@ def check(
         say(f"{len(reports)} checked in {time.monotonic() - begun:.0f} s")
     if failures or any(not report.passed or report.state is Readiness.BROKEN for report in reports):
         raise typer.Exit(1)
+
+
+@app.command("add")
+def add(
+    cards: Annotated[list[Path], typer.Argument(metavar="CARD.yaml", help="Cards of algorithms.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Give cards to a running hub, which uses them at once; a card given before is replaced."""
+    with connect(url, key) as hub:
+        done = [hub.put_algorithm(_id_of(card), card.read_text(encoding="utf-8")) for card in cards]
+    if json:
+        print_json([one.model_dump(mode="json") for one in done])
+        return
+    for one in done:
+        say((one.id, "bold"), f" version {one.version} is {one.readiness.value}. {one.reason}".rstrip())
+
+
+def _id_of(card: Path) -> str:
+    if not card.is_file():
+        raise InputError(f"no such file: {card}", field="cards")
+    return load_card(card, AlgorithmCard).id
+
+
+@app.command("remove")
+def remove(algorithm: Id, url: UrlOption = None, key: KeyOption = None, json: JsonFlag = False) -> None:
+    """Take an algorithm that was added away from a running hub."""
+    with connect(url, key) as hub:
+        hub.delete_algorithm(algorithm)
+    print_ended("removed", algorithm, json)
 
 
 def _say_reports(reports: Sequence[CheckReport]) -> None:

@@ -16,7 +16,7 @@ from aihub.cli.local import quiet_settings
 from aihub.cli.output import JsonFlag, print_json, print_mapping, print_table, say
 from aihub.engine.importing import Family, Trial, best_card, card_of, guess, read_ports, renamed
 from aihub.errors import ConflictError, InputError
-from aihub.plugins import own_cards
+from aihub.plugins import users_folder
 from aihub.serve.runtime import Runtime
 from aihub.types import Detections, ModelCard, Task
 from aihub.types.cards import NAME
@@ -84,7 +84,7 @@ def import_model(
         if named in {known.name for known in runtime.store.cards()}:
             raise ConflictError(f"there is a model named {named!r}", field="name", hint="give --name")
         allowed = runtime.store.allowed(card)
-    folder = own_cards(here.home, "models")
+    folder = users_folder(here.home, "models")
     _write(folder, card, model)
     _tell(card, family, trials, folder, allowed=allowed, json=json)
 

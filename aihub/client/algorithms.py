@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from aihub.client.calls import Call, call, content, given, many, one
+from aihub.client.calls import Call, call, content, given, many, nothing, one
 from aihub.client.inputs import Picture
 from aihub.client.models import AlgorithmAnswer, InferAnswer, Json, ManyAnswer
 from aihub.client.pictures import sent
@@ -42,6 +42,36 @@ class AlgorithmCalls:
             AlgorithmNotFoundError: nobody has that id, or you have no grant for it; suggests the nearest.
         """
         return Call(one(AlgorithmDetail), ids=(algorithm_id,))
+
+    @call("PUT", "/v1/algorithms/{algorithm_id}")
+    def put_algorithm(self, algorithm_id: str, card: str) -> Call[AlgorithmDetail]:
+        """Give the hub an algorithm of your own, or another card in the place of one given before; no restart.
+
+        Args:
+            algorithm_id: the id that the card has.
+            card: YAML.
+
+        Raises:
+            InputError: it is no sound card; the message says line or field.
+            ConflictError: an algorithm of that id comes with the hub.
+        """
+        headers = {"Content-Type": "application/yaml"}
+        return Call(
+            one(AlgorithmDetail),
+            ids=(algorithm_id,),
+            body=lambda: {"content": card.encode()},
+            headers=headers,
+        )
+
+    @call("DELETE", "/v1/algorithms/{algorithm_id}")
+    def delete_algorithm(self, algorithm_id: str) -> Call[None]:
+        """Take an algorithm of your own away.
+
+        Raises:
+            AlgorithmNotFoundError: nobody gave one of that id.
+            ConflictError: it comes with the hub.
+        """
+        return Call(nothing, ids=(algorithm_id,))
 
     @call("GET", "/v1/scenarios")
     def scenarios(self) -> Call[list[Scenario]]:

@@ -20,8 +20,9 @@ from aihub.errors import AihubError
 from aihub.events.courier import Courier
 from aihub.events.delivery import Surroundings
 from aihub.events.evidence import ArtifactFolder
-from aihub.plugins import card_folders, own_cards
+from aihub.plugins import card_folders, users_folder
 from aihub.serve.home import open_repository
+from aihub.serve.own_cards import OwnCards
 from aihub.serve.services import Services
 from aihub.serve.usage import UsageBook
 from aihub.settings import Settings
@@ -83,13 +84,19 @@ class Runtime:
     @cached_property
     def registry(self) -> Registry:
         """The algorithms."""
-        own = own_cards(self.settings.home, "pipelines")
+        own = users_folder(self.settings.home, "pipelines")
         return Registry(self.predictor, (*card_folders("pipelines"), own))
 
     @cached_property
     def repository(self) -> Repository:
         """The database."""
         return open_repository(self.settings)
+
+    @cached_property
+    def own_cards(self) -> OwnCards:
+        """Algorithm cards of users."""
+        folder = users_folder(self.settings.home, "pipelines")
+        return OwnCards(self.repository, self.registry, self.predictor, folder)
 
     @cached_property
     def usage(self) -> UsageBook:
@@ -135,6 +142,7 @@ class Runtime:
             health=self.health,
             usage=self.usage,
             engine=self.engine,
+            own_cards=self.own_cards,
             names_requests=False,  # Serve does
         )
 
@@ -148,7 +156,8 @@ class Runtime:
         while True:
             try:
                 self.repository.heartbeat(self._as_it_is())
-            except AihubError as error:
+                self.own_cards.sync()
+            except (AihubError, OSError) as error:
                 logger.warning("heartbeat failed: %s", error)
             self._beaten_at = time.monotonic()
             if self._stop.wait(HEARTBEAT_S):

@@ -13,6 +13,7 @@ from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.registry import Registry
 from aihub.engine.engine import Engine
 from aihub.errors import AihubError
+from aihub.serve.own_cards import OwnCards
 from aihub.serve.usage import UsageBook
 from aihub.settings import Settings
 from aihub.storage.repository import Repository
@@ -79,6 +80,7 @@ class Services:
         health: None when the process is fine, else why not.
         usage: counts what was used; None for one of the app's own.
         engine: runs raw models for the Open Inference Protocol; None offers algorithms only.
+        own_cards: algorithms that users give to the running hub; None takes none.
         names_requests: whether answers carry X-Request-Id; off behind a server that adds it, as Serve's does.
     """
 
@@ -94,4 +96,5 @@ class Services:
     health: Callable[[], str | None] = lambda: None
     usage: UsageBook | None = None
     engine: Engine | None = None
+    own_cards: OwnCards | None = None
     names_requests: bool = True

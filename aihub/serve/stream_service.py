@@ -128,6 +128,7 @@ class StreamService:
 
     def _tick(self) -> None:
         repository, settings = self.runtime.repository, self.runtime.settings
+        self.runtime.own_cards.sync()  # before streams are looked at: those that a new card watches are bound with it
         mine = {spec.id: spec for spec in repository.renew_leases(self.name, settings.lease_seconds)}
         if len(mine) < settings.streams_per_host:
             hosts = len(repository.live_processes(settings.lease_seconds, kind="stream-host"))

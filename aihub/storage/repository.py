@@ -12,6 +12,7 @@ from aihub.storage.jobs import JobStore
 from aihub.storage.keys import KeyStore
 from aihub.storage.leases import LeaseStore
 from aihub.storage.outbox import OutboxStore
+from aihub.storage.own_cards import CardStore
 from aihub.storage.processes import ProcessStore
 from aihub.storage.queries import EventQueries
 from aihub.storage.sinks import SinkStore
@@ -34,9 +35,10 @@ class Repository(
     OutboxStore,
     ProcessStore,
     JobStore,
+    CardStore,
 ):
     """Keys, tenants with usage and audit, streams with leases, events with feedback, sinks with the outbox,
-    processes, jobs.
+    processes, jobs, users' cards.
 
     Thread-safe; one per process.
 

@@ -221,3 +221,13 @@ feedback = Table(
     Index(None, "algorithm", "id"),
     Index(None, "at"),
 )
+
+own_cards = Table(
+    "own_cards",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("put_by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)

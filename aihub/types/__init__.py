@@ -14,6 +14,7 @@ from aihub.types.cards import (
     ScenarioCard,
     ScenarioPart,
     load_card,
+    read_card,
 )
 from aihub.types.events import Event, EventState, Severity, uuid7
 from aihub.types.frame import Frame, Image, Memo
@@ -52,6 +53,6 @@ __all__ = [
     "EventSpec", "EventState", "Example", "Field", "Fields", "Findings", "Frame", "Image", "InputKind", "InputSpec", "Labels",
     "Mask", "Memo", "ModelCard", "Observation", "Param", "Passage", "Picture", "Points", "Predictor", "Quality", "Readiness",
     "Recording", "Result", "Samples", "Sampling", "ScenarioCard", "ScenarioPart", "Seen", "Segment", "Series", "Severity", "Sound", "SoundEvents", "StreamSpec",
-    "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript", "Word", "joined", "load_card",
+    "StreamState", "StreamStatus", "StreamTask", "Task", "Tensor", "Texts", "Transcript", "Word", "joined", "load_card", "read_card",
     "result_from_json", "uuid7",
 ]  # fmt: skip

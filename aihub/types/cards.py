@@ -325,16 +325,13 @@ class Readiness(StrEnum):
 C = TypeVar("C", bound=Card)
 
 
-def _content(path: Path) -> object:
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise CardError(f"a card may have {MAX_CARD_BYTES:,} bytes at most", where=str(path))
-    text = path.read_text(encoding="utf-8")
+def _content(text: str, where: str) -> object:
     if "*" in text:
         # An alias takes two letters and stands for all of its anchor: ten lines of them can be more than any memory holds.
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent):
                 line = f":{event.start_mark.line + 1}" if event.start_mark else ""
-                raise CardError("aliases are not read in cards", where=f"{path}{line}")
+                raise CardError("aliases are not read in cards", where=f"{where}{line}")
     return yaml.load(text, Loader=_LOADER)  # noqa: S506 - safe either way
 
 
@@ -345,21 +342,41 @@ def load_card(path: Path, kind: type[C]) -> C:
         CardError: not YAML, not a mapping, or a field is wrong; says file, line where known, and field.
     """
     try:
-        body = _content(path)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise CardError(getattr(error, "problem", None) or "not YAML", where=where) from error
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise CardError(f"a card may have {MAX_CARD_BYTES:,} bytes at most", where=str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"cannot be read: {error}", where=str(path)) from error
+    return read_card(text, kind, str(path))
+
+
+def read_card(text: str, kind: type[C], where: str) -> C:
+    """Check the text of a card.
+
+    Args:
+        text: YAML.
+        kind: what card it is to be.
+        where: what errors call it, such as its file.
+
+    Raises:
+        CardError: as `load_card`.
+    """
+    if len(text) > MAX_CARD_BYTES:
+        raise CardError(f"a card may have {MAX_CARD_BYTES:,} bytes at most", where=where)
+    try:
+        body = _content(text, where)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise CardError(getattr(error, "problem", None) or "not YAML", where=f"{where}{line}") from error
     except _STUMBLES as error:
         said = str(error)[:LONGEST_QUOTE]
-        raise CardError(f"a value in it cannot be read: {said}", where=str(path)) from error
+        raise CardError(f"a value in it cannot be read: {said}", where=where) from error
     if not isinstance(body, dict):
-        raise CardError("a card is a mapping of fields", where=str(path))
+        raise CardError("a card is a mapping of fields", where=where)
     try:
         return kind.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])[:LONGEST_QUOTE] or "card"
-        raise CardError(f"{name}: {first['msg']}", where=str(path), field=name) from error
+        raise CardError(f"{name}: {first['msg']}", where=where, field=name) from error

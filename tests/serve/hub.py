@@ -20,6 +20,7 @@ from aihub.errors import AihubError
 from aihub.events.evidence import ArtifactFolder
 from aihub.serve.app import create_app
 from aihub.serve.live_pictures import LivePictures
+from aihub.serve.own_cards import OwnCards
 from aihub.serve.security import new_key
 from aihub.serve.services import Services
 from aihub.settings import Settings
@@ -145,14 +146,17 @@ class TestHub:
         for name, text in CARDS.items():
             (cards / f"{name}.yaml").write_text(text, encoding="utf-8")
         self.cards = cards
+        own = folder / "cards" / "pipelines"
+        registry = Registry(self.predictor, [cards, own])
         self.services = Services(
             settings=Settings(home=folder, **settings),  # type: ignore[arg-type]
-            registry=Registry(self.predictor, [cards]),
+            registry=registry,
             predictor=self.predictor,
             repository=repository,
             artifacts=self.artifacts,
             infer=infer,
             health=lambda: self.sick,
+            own_cards=OwnCards(repository, registry, self.predictor, own),
         )
         self.app: FastAPI = create_app(self.services)
 
