@@ -167,8 +167,18 @@ def _tell(
         say(("not tried: ", "yellow"), "give --picture to have the form of its input found out")
     if not allowed:
         say(("licence ", "yellow"), f"{card.artifact.license} is not allowed here: set AIHUB_ALLOW_LICENSES")
-    noun = "detect" if card.decoder else "classify"
-    say(f"use it in a card: `- {noun}: {{model: {card.name}}}`; `aihub algorithms new` makes one")
+    say(f"use it in a card: `{_stage(card)}`; `aihub algorithms new` makes one")
+
+
+def _stage(card: ModelCard) -> str:
+    """The stage that uses a model, as a card has it."""
+    if card.decoder is not None or card.input is None:
+        return f"- detect: {{model: {card.name}}}"
+    size, labels = list(card.input.size), ", ".join(card.labels)
+    return (
+        f"- classify: {{model: {card.name}, port: {card.input.name}, size: {size}, resize: {card.input.resize}, "
+        f"labels: [{labels}]}}"
+    )
 
 
 def _found(trial: Trial) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from aihub.engine.backends import started
 from aihub.engine.decoding import decoder_for, grid
 from aihub.engine.graph import prepare_graph
-from aihub.engine.postprocess import finish
+from aihub.engine.postprocess import finish, probabilities
 from aihub.engine.preprocess import prepare
 from aihub.engine.session import Port, RunSettings, Session
 from aihub.errors import AihubError, InputError
@@ -260,16 +260,6 @@ def tried(card: ModelCard, model: bytes, frame: Frame) -> Trial:
 def _run(session: Session, name: str, pixels: Tensor) -> dict[str, Tensor]:
     made = session.run({name: np.ascontiguousarray(pixels[None])})
     return {key: value.copy() for key, value in made.items()}
-
-
-def probabilities(scores: Tensor) -> Tensor:
-    """A classifier's scores as probabilities: as they are where they are such already, else their softmax."""
-    values = scores.astype(np.float64)
-    if (values >= 0).all() and abs(values.sum() - 1) < 1e-3:
-        return values
-    powers = np.exp(values - values.max())
-    made: Tensor = powers / powers.sum()
-    return made
 
 
 def best_card(card: ModelCard, model: bytes, family: Family, frame: Frame) -> tuple[ModelCard, list[Trial]]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aihub.engine.decoding import Placement, Rows
-from aihub.types import Detections, ModelCard
+from aihub.types import Detections, ModelCard, Tensor
 from aihub.types.geometry import Floats, box_area
 
 MAX_CANDIDATES = 3000
@@ -17,6 +17,10 @@ MAX_CANDIDATES = 3000
 
 _RANKS = np.linspace(1, 0.5, MAX_CANDIDATES, dtype=np.float32)
 """Ranks in place of scores: OpenCV then cannot break ties its own way, and no score is below its threshold of 0."""
+
+
+SUM = 1e-3
+"""How far probabilities may be from one together."""
 
 
 def nms(
@@ -70,3 +74,16 @@ def finish(found: Detections, card: ModelCard, placement: Placement) -> Detectio
     placed = replace(found, xyxy=boxes, keypoints=points)
     visible = np.flatnonzero(box_area(boxes) > 0)
     return placed if len(visible) == len(placed) else placed[visible]
+
+
+def probabilities(scores: Tensor) -> npt.NDArray[np.float64]:
+    """A classifier's scores as probabilities: as they are where they are such already, else their softmax.
+
+    Args:
+        scores: `(C,)`.
+    """
+    values = scores.astype(np.float64)
+    if (values >= 0).all() and abs(values.sum() - 1) < SUM:
+        return np.minimum(values, 1.0)
+    powers = np.exp(values - values.max())
+    return np.minimum(powers / powers.sum(), 1.0)

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from aihub.engine.importing import best_card, card_of, guess, probabilities, read_ports
+from aihub.engine.importing import best_card, card_of, guess, read_ports
+from aihub.engine.postprocess import probabilities
 from aihub.errors import InputError
 from aihub.plugins import data_folder
 from aihub.types import Detections, Frame, InputSpec, Task
