@@ -86,4 +86,5 @@ def probabilities(scores: Tensor) -> npt.NDArray[np.float64]:
     if (values >= 0).all() and abs(values.sum() - 1) < SUM:
         return np.minimum(values, 1.0)
     powers = np.exp(values - values.max())
-    return np.minimum(powers / powers.sum(), 1.0)
+    shares: npt.NDArray[np.float64] = np.minimum(powers / powers.sum(), 1.0)
+    return shares

@@ -40,7 +40,8 @@ def test_the_likeliest_come_first_and_the_unlikely_are_left_out() -> None:
     assert found.label == ("yard", "hall")
     assert found.confidence == pytest.approx((0.62, 0.3))
     (pixels,) = fed
-    assert (pixels.shape, pixels.dtype) == ((1, 32, 48, 3), np.uint8)
+    assert pixels.shape == (1, 32, 48, 3)
+    assert pixels.dtype == np.uint8
 
 
 def test_no_more_names_than_asked_for() -> None:
