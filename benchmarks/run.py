@@ -1,6 +1,6 @@
 """Run the suites and write the report.
 
-python -m benchmarks.run [--only engine,sharing,many,stream,http,oip,overload,footprint] [--turns 5] [--out docs/performance.md]
+python -m benchmarks.run [--only engine,sharing,many,stream,http,oip,overload,footprint,catalogue] [--turns 5] [--out docs/performance.md]
 """
 
 from __future__ import annotations
@@ -19,10 +19,20 @@ from aihub.engine.machine import cores, processor
 from aihub.engine.store import ModelStore
 from aihub.plugins import data_folder
 from aihub.settings import Settings
-from benchmarks import engine_speed, footprint, http_speed, many, oip_speed, overload, sharing, stream_path
+from benchmarks import (
+    catalogue,
+    engine_speed,
+    footprint,
+    http_speed,
+    many,
+    oip_speed,
+    overload,
+    sharing,
+    stream_path,
+)
 from benchmarks.measure import Figure
 
-SUITES = ("engine", "sharing", "many", "stream", "http", "oip", "overload", "footprint")
+SUITES = ("engine", "sharing", "many", "stream", "http", "oip", "overload", "footprint", "catalogue")
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 """What lies between these lines of the page is replaced; the rest is written by hand."""
 
@@ -50,6 +60,7 @@ def measure(chosen: list[str], turns: int) -> list[Figure]:
                 "oip": lambda: oip_speed.measure(engine, profiles, turns),
                 "overload": lambda: overload.measure(media, profiles),
                 "footprint": lambda: footprint.measure(3),
+                "catalogue": lambda: catalogue.measure(turns),
             }
             for name in chosen:
                 sys.stderr.write(f"{name} ...\n")
