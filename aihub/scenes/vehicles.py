@@ -6,6 +6,7 @@ What is found on them is synthetic evidence, and marked so wherever it is used.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from aihub.scenes.actors import WARDROBE, Clothes
 from aihub.scenes.brush import Brush, Colour, Point, dimmed
@@ -50,7 +51,12 @@ def bus(image: Image, corner: Point, length: float, colour: Colour = (60, 150, 6
     for door in (8.8, 19.4):
         brush.fill([(door, -5.9), (door + 2, -5.9), (door + 2, -1.1), (door, -1.1)], (40, 40, 42))
         for leaf in (0.15, 1.08):
-            pane_ = [(door + leaf, -5.6), (door + leaf + 0.75, -5.6), (door + leaf + 0.75, -1.4), (door + leaf, -1.4)]
+            pane_ = [
+                (door + leaf, -5.6),
+                (door + leaf + 0.75, -5.6),
+                (door + leaf + 0.75, -1.4),
+                (door + leaf, -1.4),
+            ]
             brush.fill(pane_, (100, 90, 78))
     brush.fill([(22.5, -6.1), (23.7, -5.9), (23.85, -2.9), (22.5, -2.9)], (90, 80, 68))
     brush.fill([(17, -6.75), (22, -6.75), (22, -6.15), (17, -6.15)], (25, 25, 25))
@@ -72,7 +78,16 @@ def truck(image: Image, corner: Point, length: float, colour: Colour = (190, 120
     brush.fill([(0, -7.2), (11, -7.2), (11, -6.95), (0, -6.95)], (180, 182, 185))
     for rib in (2.2, 4.4, 6.6, 8.8):
         brush.limb((rib, -6.9), (rib, -2.4), (0.08, 0.08), (196, 198, 200))
-    cab = [(11.4, -1.2), (11.4, -5.9), (12, -6.3), (13.7, -6.3), (14.5, -5.8), (15.4, -3.6), (15.8, -3.2), (15.8, -1.2)]
+    cab = [
+        (11.4, -1.2),
+        (11.4, -5.9),
+        (12, -6.3),
+        (13.7, -6.3),
+        (14.5, -5.8),
+        (15.4, -3.6),
+        (15.8, -3.2),
+        (15.8, -1.2),
+    ]
     brush.fill(cab, colour)
     brush.fill([(11.4, -6), (10.9, -7), (12, -7), (13.4, -6.3)], dimmed(colour, 0.85))
     brush.fill([(12, -5.7), (13.4, -5.7), (13.4, -3.6), (12, -3.6)], _GLASS)
@@ -109,7 +124,7 @@ def _spoked(brush: Brush, axle: float, radius: float, height: float) -> None:
     parts = 32
     ring = [(axle + radius * math.cos(turn * math.tau / parts), height + radius * math.sin(turn * math.tau / parts))
             for turn in range(parts + 1)]  # fmt: skip
-    for begin, end in zip(ring, ring[1:], strict=False):
+    for begin, end in pairwise(ring):
         brush.limb(begin, end, (0.5, 0.5), (28, 28, 28))
     for spoke in range(8):
         turn = spoke * math.tau / 8

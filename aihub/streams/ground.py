@@ -63,7 +63,7 @@ class Ground:
 
     def standing(self, boxes: F64) -> F64:
         """`(N, 4)` relative boxes in the rectangle -> `(N, 2)` metres where they stand."""
-        return self.metres(np.asarray(bottom_centre(boxes)))
+        return self.metres(np.asarray(bottom_centre(boxes), np.float64))
 
     def widths(self, boxes: F64) -> F64:
         """`(N, 4)` relative boxes in the rectangle -> `(N,)` metres from one end of their lower edge to the other."""
@@ -123,7 +123,9 @@ class Trails:
         number = np.maximum(use.sum(axis=1), 1)[:, None]
         late = np.where(use, at - at.sum(axis=1, keepdims=True) / number, 0.0)
         spread = (late**2).sum(axis=1, keepdims=True)
-        slope = np.divide((late[..., None] * place).sum(axis=1), spread, out=np.zeros((len(rows), 2)), where=spread > 0)
+        slope = np.divide(
+            (late[..., None] * place).sum(axis=1), spread, out=np.zeros((len(rows), 2)), where=spread > 0
+        )
         known: Mask = (use.sum(axis=1) >= 3) & (-at.min(axis=1, initial=0) >= ENOUGH * seconds - 1e-6)
         return np.where(known[:, None], slope, 0.0), known
 

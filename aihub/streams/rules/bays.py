@@ -20,7 +20,9 @@ GRID = 8
 class BaysParams(StageParams):
     """Which row, how many bays, when one is taken."""
 
-    row: Rectangle = Field(description="Four corners of the row, relative: along the bays first, then their depth.")
+    row: Rectangle = Field(
+        description="Four corners of the row, relative: along the bays first, then their depth."
+    )
     bays: int = Field(ge=1, le=200, description="Bays of equal width side by side in the row.")
     share: float = Field(0.4, gt=0, le=1, description="Share of a bay that a vehicle must cover to take it.")
     free: int = Field(0, ge=0, le=200, description="Free bays at which, or below which, the row is full.")
@@ -59,7 +61,9 @@ class Bays(Stage[BaysParams]):
         bay = covered.argmax(axis=0)
         takes = np.flatnonzero(covered.max(axis=0, initial=0.0) >= params.share)
         taken = len(set(bay[takes].tolist()))
-        parked = replace(objects[takes], attributes=tuple({"bay": number + 1} for number in bay[takes].tolist()))
+        parked = replace(
+            objects[takes], attributes=tuple({"bay": number + 1} for number in bay[takes].tolist())
+        )
         left = params.bays - taken
         measures = {"taken": float(taken), "free": float(left), "share_taken": taken / params.bays}
         full = self._streak.update(now, holds=taken > 0 and left <= params.free)

@@ -53,12 +53,17 @@ class GroundSpeed(Stage[GroundSpeedParams]):
         speed = np.hypot(*velocity.T) * KMH
         fast = known & (speed > self.params.limit_kmh) & (self.params.limit_kmh > 0)
         lasting = consecutive(self._trails, rows, fast, self.params.inertia)
-        said = tuple({"speed_kmh": round(float(v), 1)} if k else {} for v, k in zip(speed, known, strict=True))
+        said = tuple(
+            {"speed_kmh": round(float(v), 1)} if k else {} for v, k in zip(speed, known, strict=True)
+        )
         observations = tuple(
             observe(frame, here, k, f"track/{ids[k]}", {**said[k], "limit_kmh": self.params.limit_kmh})
             for k in np.flatnonzero(lasting).tolist()
         )
         measures = {"count": float(len(here))}
         if known.any():
-            measures["mean_kmh"], measures["fastest_kmh"] = float(speed[known].mean()), float(speed[known].max())
+            measures["mean_kmh"], measures["fastest_kmh"] = (
+                float(speed[known].mean()),
+                float(speed[known].max()),
+            )
         return Findings(replace(here, attributes=said), observations, measures)

@@ -24,9 +24,7 @@ class NearMissParams(StageParams):
     width_m: float = Field(gt=0, le=1000, description="Metres from the first corner to the second.")
     length_m: float = Field(gt=0, le=10_000, description="Metres from the second corner to the third.")
     ttc: float = Field(1.5, gt=0, le=10, description="Seconds to the collision from which it counts.")
-    closing_kmh: float = Field(
-        8.0, gt=0, le=200, description="Least speed at which the two come nearer."
-    )
+    closing_kmh: float = Field(8.0, gt=0, le=200, description="Least speed at which the two come nearer.")
     window: float = Field(0.8, ge=0.2, le=10, description="Seconds over which motion is taken.")
     inertia: Inertia = Field(2, description="Consecutive analysed frames on which it holds.")
 

@@ -22,8 +22,12 @@ class StandingQueueParams(StageParams):
         description="Four corners of the lane, relative: the stop line first, from end to end, then back along the lane."
     )
     length_m: float = Field(gt=0, le=10_000, description="Metres from the stop line to the lane's far end.")
-    width_m: float = Field(3.5, gt=0, le=1000, description="Metres from one end of the stop line to the other.")
-    gap_m: float = Field(10.0, gt=0, le=200, description="Metres between the middles of two neighbours in a queue.")
+    width_m: float = Field(
+        3.5, gt=0, le=1000, description="Metres from one end of the stop line to the other."
+    )
+    gap_m: float = Field(
+        10.0, gt=0, le=200, description="Metres between the middles of two neighbours in a queue."
+    )
     slow_kmh: float = Field(5.0, gt=0, le=50, description="Speed below which a vehicle stands.")
     threshold: int = Field(0, ge=0, le=1000, description="Vehicles from which it counts; 0: only measure.")
     dwell: Seconds = Field(0.0, description="Seconds for which the queue must be that long.")
@@ -72,7 +76,9 @@ class StandingQueue(Stage[StandingQueueParams]):
         data = {"queue": len(queue), "queue_m": round(measures["queue_m"], 1),
                 "dwell_s": round(now - self._streak.since, 2)}  # fmt: skip
         box = hull(boxes[inside][queue])
-        return Findings(waiting, (Observation("zone", label, float(waiting.confidence.mean()), box, data),), measures)
+        return Findings(
+            waiting, (Observation("zone", label, float(waiting.confidence.mean()), box, data),), measures
+        )
 
     def _chain(self, behind: F64, standing: Rows) -> Rows:
         """Rows of the queue, foremost first: those that stand, up to the first gap that is too wide."""

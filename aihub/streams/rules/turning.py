@@ -58,7 +58,11 @@ class Turning(Stage[TurningParams]):
 
     def process(self, frame: Frame, found: AnyResult | None) -> Findings:
         """See the class."""
-        objects, now, ids = detections_of(found, self.name), frame.monotonic, ids_of(detections_of(found, self.name))
+        objects, now, ids = (
+            detections_of(found, self.name),
+            frame.monotonic,
+            ids_of(detections_of(found, self.name)),
+        )
         self._tracks.keep(now - self._tracks.table["seen"] <= FORGET_S)
         rows, _ = self._tracks.rows(ids)
         tracks = self._tracks.table
@@ -78,7 +82,9 @@ class Turning(Stage[TurningParams]):
             way = {"from": LETTERS[begin], "to": LETTERS[end]}
             trips = int(tracks["trips"][rows[k]])
             more = f"/trip-{trips}" if trips > 1 else ""
-            observations.append(observe(frame, objects, k, f"track/{ids[k]}/{way['from']}-to-{way['to']}{more}", way))
+            observations.append(
+                observe(frame, objects, k, f"track/{ids[k]}/{way['from']}-to-{way['to']}{more}", way)
+            )
         measures = {
             f"{LETTERS[i]}_to_{LETTERS[j]}": float(self._counts[i, j])
             for i in range(len(self._arms))
@@ -86,4 +92,8 @@ class Turning(Stage[TurningParams]):
             if i != j
         }
         begun = (tracks["origin"][rows] > 0) & (arm == 0)
-        return Findings(objects, tuple(observations), {"count": float(len(objects)), "inside": float(begun.sum()), **measures})
+        return Findings(
+            objects,
+            tuple(observations),
+            {"count": float(len(objects)), "inside": float(begun.sum()), **measures},
+        )

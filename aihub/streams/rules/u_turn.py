@@ -7,7 +7,17 @@ from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
 from aihub.streams.ground import FRAMES, SAMPLES, Trails, consecutive
-from aihub.streams.ruling import F64, Inertia, Mask, Region, Rows, Zone, detections_of, ids_of, observe, relative
+from aihub.streams.ruling import (
+    F64,
+    Inertia,
+    Mask,
+    Region,
+    Rows,
+    Zone,
+    detections_of,
+    ids_of,
+    observe,
+)
 from aihub.types import AnyResult, Findings, Frame, Predictor
 from aihub.types.geometry import bottom_centre
 
@@ -44,7 +54,11 @@ class UTurn(Stage[UTurnParams]):
 
     def process(self, frame: Frame, found: AnyResult | None) -> Findings:
         """See the class."""
-        objects, now, ids = detections_of(found, self.name), frame.monotonic, ids_of(detections_of(found, self.name))
+        objects, now, ids = (
+            detections_of(found, self.name),
+            frame.monotonic,
+            ids_of(detections_of(found, self.name)),
+        )
         places = bottom_centre(objects.xyxy) / np.array([frame.height, frame.height], np.float64)
         rows = self._trails.update(ids, np.asarray(places, np.float64), now)
         table = self._trails.ledger.table
@@ -75,6 +89,8 @@ class UTurn(Stage[UTurnParams]):
         far = place[np.arange(len(rows)), SAMPLES - 1 - np.argmax(apart[:, ::-1], axis=1)]
         out, home = far - first, place[:, -1] - far
         lengths = np.stack([np.hypot(*out.T), np.hypot(*home.T)])
-        long: Mask = (lengths >= self.params.travel * table["size"][rows]).all(axis=0) & (lengths > 0).all(axis=0)
+        long: Mask = (lengths >= self.params.travel * table["size"][rows]).all(axis=0) & (lengths > 0).all(
+            axis=0
+        )
         cosine = np.divide((out * home).sum(axis=1), lengths.prod(axis=0), out=np.ones(len(rows)), where=long)
         return np.degrees(np.arccos(np.clip(cosine, -1, 1))), far, long

@@ -16,7 +16,9 @@ class WrongWayParams(StageParams):
     """Where, and which way is right."""
 
     zone: Zone = Field((), description="Polygon, relative coordinates; none for the whole picture.")
-    line: Line = Field(description="The allowed direction, from start to end; where the line lies does not matter.")
+    line: Line = Field(
+        description="The allowed direction, from start to end; where the line lies does not matter."
+    )
     angle: float = Field(120.0, ge=30, le=180, description="Degrees away from it from which a way is wrong.")
     travel: float = Field(
         0.4, ge=0.05, le=10, description="How far it must move within the window, in longer sides of its box."
