@@ -235,7 +235,7 @@ def speeds(moment: float) -> Image:
 
 @clip("close-call")
 def close_call(moment: float) -> Image:
-    """Somebody crosses the road; a car at 36 km/h brakes from 1.2 s on, and stands a metre and a half from them at 2.2 s."""
+    """Somebody crosses the road; a car at 36 km/h brakes from 1.2 s on, and stands two metres from them at 2.2 s."""
     image = street()
     _person_m(image, 15.5, 5.5 - 1.4 * moment, STRIDE * moment)
     braking = float(np.clip(moment - 1.2, 0, 1.0))

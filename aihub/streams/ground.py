@@ -17,6 +17,8 @@ FORGET_S = 3.0
 """Seconds after which the past of a track that is not seen is forgotten; the tracker has given it up by then."""
 ENOUGH = 0.6
 """Share of the window that a track must have been seen for before its motion is told."""
+CUT = 0.005
+"""Share of the picture within which a box that ends at its edge is taken to go on beyond."""
 _FLAT = 1e-5
 
 
@@ -64,6 +66,14 @@ class Ground:
     def standing(self, boxes: F64) -> F64:
         """`(N, 4)` relative boxes in the rectangle -> `(N, 2)` metres where they stand."""
         return self.metres(np.asarray(bottom_centre(boxes), np.float64))
+
+    def whole(self, boxes: F64) -> Mask:
+        """Which of `(N, 4)` relative boxes stand in the rectangle and are not cut off by the picture's sides or lower edge.
+
+        The middle of what is cut off is not its middle: a car that comes into the picture seems to drive half as fast.
+        """
+        cut = (boxes[:, 0] <= CUT) | (boxes[:, 2] >= 1 - CUT) | (boxes[:, 3] >= 1 - CUT)
+        return self.region.holds(boxes) & ~cut
 
     def widths(self, boxes: F64) -> F64:
         """`(N, 4)` relative boxes in the rectangle -> `(N,)` metres from one end of their lower edge to the other."""

@@ -31,7 +31,7 @@ class GroundSpeed(Stage[GroundSpeedParams]):
 
     The speed is the slope of a straight line through the last second's places on the ground (least squares), where the
     middle of the box's lower edge stands for the vehicle. It does not depend on the view, on the rectangle that was chosen,
-    or on the frame rate. Measures: `count`, `mean_kmh` and `fastest_kmh` of those whose speed is known.
+    or on the frame rate. `found` is what is whole: vehicles cut off by the picture's edge have no place. Measures: `count`, `mean_kmh` and `fastest_kmh` of those whose speed is known.
     """
 
     name = "ground-speed"
@@ -46,7 +46,7 @@ class GroundSpeed(Stage[GroundSpeedParams]):
         """See the class."""
         objects, now = detections_of(found, self.name), frame.monotonic
         boxes = relative(frame, objects.xyxy)
-        inside = self._ground.region.holds(boxes)
+        inside = self._ground.whole(boxes)
         here, ids = objects[inside], ids_of(objects)[inside]
         rows = self._trails.update(ids, self._ground.standing(boxes[inside]), now)
         velocity, known = self._trails.velocity(rows, now, self.params.window)

@@ -32,7 +32,7 @@ class NearMissParams(StageParams):
 class NearMiss(Stage[NearMissParams]):
     """An observation `pair/ID-ID` while two tracks would touch within `ttc` seconds at their present velocities.
 
-    On the ground each is a disc as wide as its box's lower edge is there. The time to collision is the first moment at which
+    On the ground each, if not cut off by the picture's edge, is a disc as wide as its box's lower edge is there. The time to collision is the first moment at which
     the discs touch; those that touch already (a rider and the bicycle) are no pair. Measures: `count`, `pairs` that hold,
     and `least_ttc_s`, the least of all pairs that come nearer at that speed, where there is one below ten seconds.
     """
@@ -50,7 +50,7 @@ class NearMiss(Stage[NearMissParams]):
         """See the class."""
         objects, now = detections_of(found, self.name), frame.monotonic
         boxes = relative(frame, objects.xyxy)
-        inside = self._ground.region.holds(boxes)
+        inside = self._ground.whole(boxes)
         here, boxes, ids = objects[inside], boxes[inside], ids_of(objects)[inside]
         places = self._ground.standing(boxes)
         rows = self._trails.update(ids, places, now)
