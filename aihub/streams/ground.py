@@ -53,7 +53,7 @@ class Ground:
         seen = np.array(corners, np.float32)
         true = np.array([[0, 0], [width_m, 0], [width_m, length_m], [0, length_m]], np.float32)
         self._matrix = np.asarray(cv2.getPerspectiveTransform(seen, true), np.float64)
-        self._back = np.linalg.inv(self._matrix)
+        self._back = np.asarray(np.linalg.inv(self._matrix), np.float64)
 
     def metres(self, points: F64) -> F64:
         """`(N, 2)` relative points within the rectangle -> `(N, 2)` metres across and along it; 0, 0 is the first corner."""
@@ -107,9 +107,11 @@ class Trails:
         rows, fresh = self.ledger.rows(ids)
         table = self.ledger.table
         table["at"][rows[fresh]] = np.nan
-        # The newest but one says whether it is time for another sample; until then the newest is written over.
-        before = table["at"][rows, -2]
-        due = rows[np.isnan(before) | (now - before >= self._span / (SAMPLES - 2))]
+        # Once the newest is far enough from the one before it stays, and another follows; until then it is written over.
+        newest, before = table["at"][rows, -1], table["at"][rows, -2]
+        with np.errstate(invalid="ignore"):
+            far = newest - before >= self._span / (SAMPLES - 2)
+        due = rows[~np.isnan(newest) & (np.isnan(before) | far)]
         table["at"][due, :-1] = table["at"][due, 1:]
         table["place"][due, :-1] = table["place"][due, 1:]
         table["at"][rows, -1], table["place"][rows, -1], table["seen"][rows] = now, places, now
