@@ -27,6 +27,7 @@ views = st.lists(st.tuples(near, near), min_size=4, max_size=4).map(
 """Four corners of a rectangle as cameras in many places see it; always convex."""
 
 
+@settings(deadline=None)
 @given(view=views, wide=st.floats(1, 50), long=st.floats(1, 200), places=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=6))  # fmt: skip
 def test_there_and_back(view: Corners, wide: float, long: float, places: list[tuple[float, float]]) -> None:
     ground = Ground(view, wide, long)
@@ -52,7 +53,7 @@ def test_what_no_rectangle_looks_like_is_refused(corners: list[list[float]], rea
     assert caught.value.errors()[0]["loc"][0] == "road", reason
 
 
-@settings(max_examples=30)
+@settings(max_examples=20, deadline=None)
 @given(fps=st.floats(4, 60), window=st.floats(0.8, 5), vx=st.floats(-30, 30), vy=st.floats(-30, 30))
 def test_even_motion_has_its_velocity_at_any_rate(fps: float, window: float, vx: float, vy: float) -> None:
     trails = Trails(window)
