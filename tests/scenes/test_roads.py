@@ -54,9 +54,9 @@ def test_a_vehicle_stands_where_it_is_told_to(draws: Any, high: float, length: f
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_clip_moves_and_is_the_same_each_time(name: str) -> None:
-    frames = list(drawing(name).frames(0.5, 8.0))
+    frames = list(drawing(name).frames(0.7, 5.8))
     assert [frame.shape for frame in frames] == [(HEIGHT, WIDTH, 3)] * 4
-    again = next(iter(drawing(name).frames(0.5, 8.0)))
+    again = next(iter(drawing(name).frames(0.7, 5.8)))
     assert np.array_equal(frames[0], again)
     assert np.abs(frames[3].astype(int) - frames[1]).max() > 60
 
