@@ -304,9 +304,9 @@ def crossing_at_green(moment: float) -> Image:
 
 def _visit_of_lorry(moment: float, *, dumps: bool) -> Image:
     image = street()
-    if dumps and moment >= 5:
+    if dumps and moment >= 4.2:
         heap(image, (150, 330), 110, np.random.default_rng(3))
-    place = 200 - 250 * max(3.0 - moment, 0.0) + 280 * max(moment - 6.0, 0.0)
+    place = 200 - 330 * max(2.5 - moment, 0.0) + 330 * max(moment - 5.0, 0.0)
     if -300 < place < WIDTH + 20:
         truck(image, (place, 335), 280)
     return with_noise(image, moment)
@@ -314,11 +314,11 @@ def _visit_of_lorry(moment: float, *, dumps: bool) -> Image:
 
 @clip("lorry-dumps")
 def lorry_dumps(moment: float) -> Image:
-    """A lorry stands from 3 s to 6 s; at 5 s a heap of rubbish lies behind it, and stays."""
+    """A lorry stands from 2.5 s to 5 s; at 4.2 s a heap of rubbish lies behind it, and stays."""
     return _visit_of_lorry(moment, dumps=True)
 
 
 @clip("lorry-stops")
 def lorry_stops(moment: float) -> Image:
-    """A lorry stands from 3 s to 6 s, and leaves nothing behind."""
+    """A lorry stands from 2.5 s to 5 s, and leaves nothing behind."""
     return _visit_of_lorry(moment, dumps=False)

@@ -34,7 +34,8 @@ def test_there_and_back(view: Corners, wide: float, long: float, places: list[tu
     metres = np.array(places, np.float64).reshape(-1, 2) * (wide, long)
     assert np.allclose(ground.metres(ground.seen(metres)), metres, atol=1e-3 * max(wide, long))
     corners = ground.metres(np.array(view, np.float64))
-    assert np.allclose(corners, [[0, 0], [wide, 0], [wide, long], [0, long]], atol=1e-3 * max(wide, long))
+    true = np.array([(0, 0), (wide, 0), (wide, long), (0, long)], np.float64)
+    assert np.allclose(corners, true, atol=1e-3 * max(wide, long))
 
 
 BAD = [
@@ -88,7 +89,8 @@ def _box(point: npt.NDArray[np.float64]) -> list[float]:
 
 def _speeds(ground: Ground, params: dict[str, Any], kmh: float, way: float, fps: float) -> list[float]:
     """What `ground-speed` says of something that drives from the middle of the rectangle at that speed."""
-    rule, said = make("ground-speed", **params), []
+    rule: Any = make("ground-speed", **params)
+    said: list[float] = []
     wide, long = params["width_m"], params["length_m"]
     for k in range(round(1.6 * fps)):
         along = (k / fps - 0.8) * kmh / 3.6
@@ -126,7 +128,7 @@ def test_speed_does_not_depend_on_the_rectangle_that_was_chosen(
 
 
 def test_what_comes_into_the_picture_has_no_speed_yet() -> None:
-    rule = make("ground-speed", road=[[0, 1], [1, 1], [1, 0], [0, 0]], width_m=20, length_m=20)
+    rule: Any = make("ground-speed", road=[[0, 1], [1, 1], [1, 0], [0, 0]], width_m=20, length_m=20)
     for k in range(10):
         cut = detections([[0, 100, 30 + 5 * k, 150]], [1])
         findings = rule.process(frame_at(k / 5, k), cut)

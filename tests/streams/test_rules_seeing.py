@@ -68,7 +68,7 @@ def _lorry(seconds: float) -> list[dict[int, list[float]]]:
     now = []
     for k in range(round(seconds * FPS)):
         t = k / FPS
-        place = 200 - 250 * max(3.0 - t, 0.0) + 280 * max(t - 6.0, 0.0)
+        place = 200 - 330 * max(2.5 - t, 0.0) + 330 * max(t - 5.0, 0.0)
         shown = place < WIDTH and place + 280 > 0
         now.append({1: [max(place, 0.0), 209.0, min(place + 280, float(WIDTH)), 335.0]} if shown else {})
     return now
@@ -78,12 +78,12 @@ def _lorry(seconds: float) -> list[dict[int, list[float]]]:
 def test_what_a_lorry_leaves(draws: Any, brighter: int) -> None:
     """That the sun comes out meanwhile does not count."""
     rule = make("left-by-vehicle", dwell=2, confirm=1)
-    pictures = [draws(k / FPS) for k in range(11 * FPS)]
+    pictures = [draws(k / FPS) for k in range(9 * FPS)]
     pictures = [
-        np.minimum(image.astype(np.uint16) + (brighter if k > 5 * FPS else 0), 255).astype(np.uint8)
+        np.minimum(image.astype(np.uint16) + (brighter if k > 3.5 * FPS else 0), 255).astype(np.uint8)
         for k, image in enumerate(pictures)
     ]
-    seen = _feed(rule, pictures, _lorry(11), 1)
+    seen = _feed(rule, pictures, _lorry(9), 1)
     if draws is lorry_stops:
         assert keys(seen) == []
         assert max(findings.measures["stops"] for _, findings in seen) == 1
@@ -93,7 +93,7 @@ def test_what_a_lorry_leaves(draws: Any, brighter: int) -> None:
     assert last.box == pytest.approx((90 / WIDTH, 285 / HEIGHT, 212 / WIDTH, 338 / HEIGHT), abs=0.05)
     assert 0.03 <= last.data["area"] <= 0.25
     begun = next(t for t, findings in seen if findings.observations)
-    assert 8.0 <= begun <= 10.5
+    assert 7.0 <= begun <= 8.9
 
 
 def test_stops_are_forgotten() -> None:

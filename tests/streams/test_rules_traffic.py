@@ -18,7 +18,7 @@ from tests.streams.watching import UPWARDS, Seen, feed, first, keys, make, watch
 
 WHOLE = [[0, 1], [1, 1], [1, 0], [0, 0]]
 GROUND: dict[str, Any] = {"road": WHOLE, "width_m": 64, "length_m": 36}  # ten pixels a metre, both ways
-ARMS = {
+ARMS: dict[str, Any] = {
     "a": [[0, 0], [0.3, 0], [0.3, 1], [0, 1]],
     "b": [[0.7, 0], [1, 0], [1, 1], [0.7, 1]],
     "c": [[0.3, 0.8], [0.7, 0.8], [0.7, 1], [0.3, 1]],
@@ -48,6 +48,7 @@ def test_laws(rule: str, scene: list[dict[int, tuple[float, float]]], inertia: i
     given_frames = [detections([person(place) for place in now.values()], list(now)) for now in scene]
     seen = feed(rule, given_frames, **{**RULES[rule], "inertia": inertia})
     for k, (_, findings) in enumerate(seen):
+        assert isinstance(findings.found, Detections)
         clipped = Detections(
             np.clip(findings.found.xyxy, 0, (WIDTH, HEIGHT, WIDTH, HEIGHT)),
             findings.found.confidence, findings.found.class_id, findings.found.labels,
@@ -170,7 +171,14 @@ def test_no_near_miss(one: Any, other: Any, reason: str) -> None:
 def test_a_queue_ends_where_the_gap_is_too_wide() -> None:
     places = {1: (32.0, 3.0), 2: (32.0, 9.0), 3: (32.0, 16.0), 4: (32.0, 31.0)}
     standing = [_meters(places)] * 12
-    lane = {"lane": WHOLE, "length_m": 36, "width_m": 64, "gap_m": 8, "threshold": 3, "dwell": 1}
+    lane: dict[str, Any] = {
+        "lane": WHOLE,
+        "length_m": 36,
+        "width_m": 64,
+        "gap_m": 8,
+        "threshold": 3,
+        "dwell": 1,
+    }
     seen = feed("standing-queue", standing, **lane)
     last = seen[-1][1]
     assert (last.measures["queue"], last.measures["count"]) == (3, 4)
@@ -256,7 +264,7 @@ def test_what_passes_is_counted_by_kind() -> None:
 
 
 def test_a_track_is_what_most_of_its_detections_say() -> None:
-    rule = make("settle-kind", memory=10)
+    rule: Any = make("settle-kind", memory=10)
     said = [(1, 0.8), (1, 0.8), (0, 0.6), (1, 0.7), (0, 0.9), (0, 0.9), (0, 0.9), (0, 0.9)]
     got = []
     for k, (kind, score) in enumerate(said):
