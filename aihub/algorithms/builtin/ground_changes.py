@@ -64,7 +64,10 @@ class GroundChangesParams(StageParams):
 
     sensitivity: float = Field(0.5, ge=0, le=1, description="From 0, only the obvious, to 1, the faintest.")
     min_area: float = Field(
-        0.0006, ge=0, le=1, description="Least size of what was left or taken, as a share of the picture's area."
+        0.0006,
+        ge=0,
+        le=1,
+        description="Least size of what was left or taken, as a share of the picture's area.",
     )
     lively: float = Field(
         0.25, ge=0, le=1, description="Confidence from which people, vehicles and animals hide the ground."

@@ -43,7 +43,9 @@ class CompanyParams(StageParams):
 
     zone: Zone = Field((), description="Polygon, relative coordinates; none for the whole picture.")
     things: tuple[str, ...] = Field(min_length=1, description="Labels of what is watched.")
-    partners: tuple[str, ...] = Field(("person",), min_length=1, description="Labels of whose company it has.")
+    partners: tuple[str, ...] = Field(
+        ("person",), min_length=1, description="Labels of whose company it has."
+    )
     wanted: Literal["alone", "together"] = Field("alone", description="Which of the two is reported.")
     reach: Literal["beside", "upper-body"] = Field(
         "beside",
@@ -54,7 +56,10 @@ class CompanyParams(StageParams):
     )
     dwell: Seconds = Field(10.0, description="Seconds for which it must last.")
     tolerance: float = Field(
-        0.0, ge=0, le=10, description="Sides of the thing by which it may drift and still stand; 0: it may move."
+        0.0,
+        ge=0,
+        le=10,
+        description="Sides of the thing by which it may drift and still stand; 0: it may move.",
     )
     inertia: Inertia = Field(3, description="Analysed frames for which it must hold.")
 
@@ -102,7 +107,9 @@ class Company(Stage[CompanyParams]):
         """`(N, 4)` and `(M, 4)` pixel boxes -> `(N, M)` how far apart, in heights of the partner."""
         if self.params.reach == "upper-body":
             return np.where(_at_hand(things, partners), 0.0, FAR)
-        gap = np.maximum(things[:, None, :1] - partners[None, :, 2:3], partners[None, :, :1] - things[:, None, 2:3])
+        gap = np.maximum(
+            things[:, None, :1] - partners[None, :, 2:3], partners[None, :, :1] - things[:, None, 2:3]
+        )
         across = np.clip(gap[..., 0], 0, None)
         along = np.abs(things[:, None, 3] - partners[None, :, 3])
         tall = np.maximum(partners[:, 3] - partners[:, 1], 1.0)
@@ -137,5 +144,3 @@ def _at_hand(bodies: F64, things: F64) -> Mask:
     high = np.stack([bodies[:, 2] + size[:, 0] * ARM, bodies[:, 1] + size[:, 1] * UPPER_BODY], axis=1)
     held: npt.NDArray[np.bool_] = ((middle >= low[:, None]) & (middle <= high[:, None])).all(axis=2)
     return held
-
-

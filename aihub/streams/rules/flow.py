@@ -24,7 +24,9 @@ class FlowParams(StageParams):
     line: Line = Field(description="Start and end point, relative coordinates.")
     inward: Way = Field("left-to-right", description="Which way over the line is in.")
     window: float = Field(60.0, ge=1, le=86400, description="Seconds of which the rates tell.")
-    capacity: int = Field(0, ge=0, le=1_000_000, description="People inside from which it counts; 0: only measure.")
+    capacity: int = Field(
+        0, ge=0, le=1_000_000, description="People inside from which it counts; 0: only measure."
+    )
     inertia: Inertia = Field(2, description="Analysed frames in a row beyond the line.")
 
 
@@ -73,7 +75,9 @@ class TailgatingParams(StageParams):
     """Which line, which way, how close behind."""
 
     line: Line = Field(description="Start and end point, relative coordinates.")
-    direction: Literal["any", "left-to-right", "right-to-left"] = Field("any", description="Which way counts.")
+    direction: Literal["any", "left-to-right", "right-to-left"] = Field(
+        "any", description="Which way counts."
+    )
     within: float = Field(2.0, gt=0, le=600, description="Seconds behind the one before, or less.")
     inertia: Inertia = Field(2, description="Analysed frames in a row beyond the line.")
 

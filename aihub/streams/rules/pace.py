@@ -40,7 +40,9 @@ class PaceParams(StageParams):
 
     zone: Zone = Field((), description="Polygon, relative coordinates; none for the whole picture.")
     speed: float = Field(1.5, gt=0, le=20, description="Body heights a second from which somebody runs.")
-    people: int = Field(1, ge=1, le=1000, description="Runners from which it counts; from 2 on they are one crowd.")
+    people: int = Field(
+        1, ge=1, le=1000, description="Runners from which it counts; from 2 on they are one crowd."
+    )
     share: float = Field(0.0, ge=0, le=1, description="Least share of the people in the zone who run.")
     dwell: Seconds = Field(0.5, description="Seconds for which it must last.")
     inertia: Inertia = Field(2, description="Analysed frames in a row.")
@@ -139,5 +141,3 @@ class Pace(Stage[PaceParams]):
         speed: F64 = np.minimum(np.hypot(pace[:, 0], pace[:, 1]), np.hypot(pace[:, 2], pace[:, 3]))
         known = reached(now - table["first"][rows], LEARNT_S)
         return np.where(known, speed, 0.0)
-
-
