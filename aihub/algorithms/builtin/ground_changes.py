@@ -163,11 +163,9 @@ class GroundChanges(Stage[GroundChangesParams]):
         same = np.asarray(cv2.absdiff(picture, self._standing) <= limit)
         steady, ground = differs & shows, ~differs & ~hidden
         another = steady & ~same
-        self._still[steady & same] += np.float32(elapsed)
+        grown = elapsed * (steady & same) - GOING * elapsed * ground - elapsed / GOING * (stirs & differs)
+        self._still = np.asarray(np.clip(self._still + grown, 0, MOST_S), np.float32)
         self._still[another] = 0
-        self._still[ground] -= np.float32(GOING * elapsed)
-        self._still[stirs & differs] -= np.float32(elapsed / GOING)
-        np.clip(self._still, 0, MOST_S, out=self._still)
         gone = another | (ground & shows)
         self._standing[gone] = picture[gone]
         kept = (steady & same).astype(np.uint8)

@@ -56,8 +56,8 @@ class Regions:
         """
         lit: Mask = np.zeros(settled.shape, np.bool_)
         apart = cv2.absdiff(standing, ground)
-        solid = cv2.morphologyEx(settled.astype(np.uint8), cv2.MORPH_OPEN, _SPECK)
-        near = cv2.dilate(solid, _NEAR)
+        solid = np.asarray(cv2.morphologyEx(settled.astype(np.uint8), cv2.MORPH_OPEN, _SPECK), np.uint8)
+        near = np.asarray(cv2.dilate(solid, _NEAR), np.uint8)
         weak = (apart > WEAKER * limit).astype(np.uint8) & near
         number, areas, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(solid | weak, _REACH))
         rows: list[tuple[float, ...]] = []

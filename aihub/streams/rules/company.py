@@ -132,8 +132,8 @@ class Company(Stage[CompanyParams]):
         if not self.params.tolerance:
             return np.zeros(len(boxes), np.bool_)
         drift = np.abs((places[:, :2] + places[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2)
-        moved: Mask = (drift > self.params.tolerance * (boxes[:, 2:] - boxes[:, :2])).any(axis=1)
-        return moved
+        far = drift > self.params.tolerance * (boxes[:, 2:] - boxes[:, :2])
+        return np.asarray(far.any(axis=1))
 
 
 def _at_hand(bodies: F64, things: F64) -> Mask:

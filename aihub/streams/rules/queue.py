@@ -84,7 +84,7 @@ class Queue(Stage[QueueParams]):
         observations = []
         many = 0 < self.params.threshold <= count
         if self._long.update(now, holds=many):
-            data = {"count": count, "threshold": self.params.threshold}
+            data: dict[str, float] = {"count": count, "threshold": self.params.threshold}
             observations.append(Observation("length", "queue", sure, self._region.box, data))
         wait = max(longest, measures["estimate_s"])
         slow = bool(self.params.max_wait and count and reached(wait, self.params.max_wait))
