@@ -11,17 +11,24 @@ import numpy as np
 
 from aihub.scenes.actors import WARDROBE, person
 from aihub.scenes.brush import Brush, Colour, Point, dimmed
-from aihub.scenes.drawings import HEIGHT, WIDTH, clip, street, with_noise
+from aihub.scenes.drawings import HEIGHT, WIDTH, clip, street
 from aihub.scenes.ground import heap
 from aihub.types import Image
 
 STEPS_PER_SECOND = 6.0
 GROUND = 335.0
 TALL = 150.0
-PUT_DOWN_S = 2.0
+PUT_DOWN_S = 1.2
 """When the thing is set down, or taken."""
 SPOT = (330.0, GROUND)
 """Where it stands."""
+
+
+def _seen(image: Image, moment: float) -> Image:
+    """The picture as a sensor sees it at that moment: grey noise of two levels, the same for the same moment."""
+    noise = np.random.default_rng(round(moment * 1000)).standard_normal((HEIGHT, WIDTH), np.float32)
+    levels = np.repeat(np.round(2 * noise).astype(np.int16)[..., None], 3, axis=2)
+    return np.asarray(cv2.add(image.astype(np.int16), levels).clip(0, 255), np.uint8)
 
 
 @cache
@@ -31,8 +38,8 @@ def _street() -> Image:
     return made
 
 
-def suitcase(image: Image, foot: Point, height: float, colour: Colour = (150, 60, 30)) -> None:
-    """Draw a suitcase on wheels, its handle drawn out.
+def suitcase(image: Image, foot: Point, height: float, colour: Colour = (40, 40, 170)) -> None:
+    """Draw a suitcase on wheels, seen from its right, with its handle drawn out.
 
     Args:
         image: (h, w, 3) uint8 BGR; is drawn upon.
@@ -40,18 +47,28 @@ def suitcase(image: Image, foot: Point, height: float, colour: Colour = (150, 60
         height: from wheels to handle, pixels.
         colour: of it.
     """
-    brush = Brush(image, foot, height / 10)
+    brush, half, top = Brush(image, foot, height / 10), 3.1, 7.4
+    brush.oval((0.75, 0), (4.0, 0.45), (95, 100, 105))
     for side in (-1, 1):
-        brush.limb((side * 1.1, -6.6), (side * 1.1, -9.9), (0.22, 0.22), (140, 140, 145))
-        brush.oval((side * 2.1, -0.35), (0.4, 0.4), (30, 30, 32))
-    brush.limb((-1.1, -9.8), (1.1, -9.8), (0.5, 0.5), (40, 40, 44))
-    brush.fill([(-2.6, -0.6), (2.6, -0.6), (2.7, -1.2), (2.7, -6.4), (2.3, -6.9), (-2.3, -6.9), (-2.7, -6.4), (-2.7, -1.2)], colour)  # fmt: skip
-    for rib in (-1.6, -0.8, 0.0, 0.8, 1.6):
-        brush.limb((rib, -6.3), (rib, -1.2), (0.18, 0.18), dimmed(colour, 0.7))
-        brush.limb((rib + 0.2, -6.3), (rib + 0.2, -1.2), (0.1, 0.1), dimmed(colour, 1.35))
-    brush.fill([(-2.7, -3.9), (2.7, -3.9), (2.7, -3.6), (-2.7, -3.6)], dimmed(colour, 0.55))
-    brush.limb((-0.8, -7.0), (0.8, -7.0), (0.35, 0.35), (35, 35, 38))
-    brush.fill([(2.1, -6.8), (2.7, -6.4), (2.7, -1.2), (2.4, -0.7), (2.1, -0.7)], dimmed(colour, 0.75))
+        brush.limb((side * 0.9 + 0.75, -top), (side * 0.9 + 0.75, -9.7), (0.22, 0.22), (150, 150, 155))
+        brush.limb((side * half * 0.7, -0.6), (side * half * 0.7, -0.3), (0.7, 0.7), (25, 25, 28))
+    brush.limb((-0.35, -9.8), (1.85, -9.8), (0.5, 0.5), (40, 40, 44))
+    brush.fill(
+        [(half, -0.7), (half + 1.5, -1.15), (half + 1.5, -top - 0.45), (half, -top)], dimmed(colour, 0.5)
+    )
+    brush.fill(
+        [(-half, -top), (half, -top), (half + 1.5, -top - 0.45), (1.5 - half, -top - 0.45)],
+        dimmed(colour, 1.25),
+    )
+    for x in np.linspace(-half, half, 30).tolist():
+        shade = 0.8 + 0.38 * math.exp(-(((x + half * 0.3) / (half * 0.6)) ** 2))
+        brush.limb((x * 0.95, 0.3 - top), (x * 0.95, -1.0), (0.45, 0.45), dimmed(colour, shade))
+    for low, high, shade in ((1.2, top * 0.55, 0.7), (top * 0.6, top * 0.92, 0.8)):
+        side = half * 0.75
+        brush.fill([(-side, -low), (side, -low), (side, -high), (-side, -high)], dimmed(colour, shade))
+        brush.limb((-side, -high), (side, -high), (0.14, 0.14), (15, 15, 15))
+    brush.limb((0, -top * 0.76), (0.7, -top * 0.76), (0.3, 0.3), (190, 190, 195))
+    brush.limb((-0.7, -top - 0.2), (0.7, -top - 0.2), (0.35, 0.35), (30, 30, 33))
 
 
 def crate(image: Image, foot: Point, width: float, colour: Colour = (90, 150, 190)) -> None:
@@ -108,59 +125,41 @@ def _walker(image: Image, moment: float, stops: tuple[tuple[float, float], ...],
     return x
 
 
-_VISIT = ((0.0, 120.0), (PUT_DOWN_S, SPOT[0] - 45), (2.4, SPOT[0] - 45), (5.0, -100.0))
-"""Comes with something, sets it down at 2 s, leaves to the left by 5 s."""
-
-
-@clip("suitcase-left")
-def suitcase_left(moment: float) -> Image:
-    """Somebody comes with a suitcase, leaves it at 2 s and is gone at 5 s."""
-    image = _street().copy()
-    x = _walker(image, moment, _VISIT)
-    suitcase(image, SPOT if moment >= PUT_DOWN_S else (x + 45, GROUND), 75)
-    return with_noise(image, moment)
-
-
-@clip("suitcase-attended")
-def suitcase_attended(moment: float) -> Image:
-    """Somebody stands beside a suitcase all the time."""
-    image = _street().copy()
-    person(image, (SPOT[0] - 60, GROUND), TALL)
-    suitcase(image, SPOT, 75)
-    return with_noise(image, moment)
+_VISIT = ((0.0, 150.0), (PUT_DOWN_S, SPOT[0] - 45), (1.4, SPOT[0] - 45), (3.0, -100.0))
+"""Comes with something, sets it down at 1.2 s, leaves to the left by 3 s."""
 
 
 @clip("crate-left")
 def crate_left(moment: float) -> Image:
-    """Somebody sets down a crate at 2 s and is gone at 5 s."""
+    """Somebody sets down a crate at 1.2 s and is gone at 3 s."""
     image = _street().copy()
     if moment >= PUT_DOWN_S:
         crate(image, SPOT, 70)
     _walker(image, moment, _VISIT)
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("light-changes")
 def light_changes(moment: float) -> Image:
-    """An empty street; at 3 s a cloud passes and all gets darker, at 5 s a shadow with a soft rim falls on the road."""
+    """An empty street; at 2 s a cloud passes and all gets darker, at 3 s a shadow with a soft rim falls on the road."""
     image = _street().astype(np.float32)
-    if moment >= 3:
+    if moment >= 2:
         image *= 0.75
-    if moment >= 5:
+    if moment >= 3:
         shade = np.zeros((HEIGHT, WIDTH), np.float32)
         cv2.rectangle(shade, (200, 250), (420, 345), 1.0, cv2.FILLED)
         image *= 1 - 0.45 * np.asarray(cv2.GaussianBlur(shade, (0, 0), 14), np.float32)[..., None]
-    return with_noise(np.asarray(image, np.uint8), moment)
+    return _seen(np.asarray(image, np.uint8), moment)
 
 
 @clip("extinguisher-taken")
 def extinguisher_taken(moment: float) -> Image:
-    """Somebody takes the extinguisher from the wall at 2 s and is gone at 5 s."""
+    """Somebody takes the extinguisher from the wall at 1.2 s and is gone at 3 s."""
     image = _street().copy()
     if moment < PUT_DOWN_S:
         extinguisher(image, (SPOT[0], 235), 60)
     _walker(image, moment, _VISIT, feet=300)
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("extinguisher-in-place")
@@ -169,7 +168,7 @@ def extinguisher_in_place(moment: float) -> Image:
     image = _street().copy()
     extinguisher(image, (SPOT[0], 235), 60)
     _walker(image, moment, ((0.0, -60.0), (7.0, 760.0)))
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("runner")
@@ -178,18 +177,18 @@ def runner(moment: float) -> Image:
     image = _street().copy()
     person(image, (560 - 0.4 * 130 * moment, 300), 130, STEPS_PER_SECOND * moment, WARDROBE[2])
     person(image, (40 + 1.9 * 120 * moment, GROUND), 120, 2 * STEPS_PER_SECOND * moment)
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("people-run")
 def people_run(moment: float) -> Image:
-    """Four people; from 2 s on they run to the right at 1.9 body heights a second."""
+    """Four people; from 1 s on they run to the right at 1.9 body heights a second."""
     image = _street().copy()
     for at in range(4):
-        x = 40 + 75 * at + 1.9 * 100 * max(moment - 2, 0)
-        stride = 2 * STEPS_PER_SECOND * max(moment - 2, 0) + at
+        x = 40 + 75 * at + 1.9 * 100 * max(moment - 1, 0)
+        stride = 2 * STEPS_PER_SECOND * max(moment - 1, 0) + at
         person(image, (x, 320 + 6 * (at % 2)), 100, stride, WARDROBE[at])
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("two-through-the-gate")
@@ -210,7 +209,7 @@ def _gate(moment: float, gap: float) -> Image:
         x = 320 + 90 * (moment - 2.5 - gap * at)
         if -60 < x < WIDTH + 60:
             person(image, (x, GROUND), TALL, STEPS_PER_SECOND * moment, WARDROBE[at])
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("in-and-out")
@@ -221,22 +220,22 @@ def in_and_out(moment: float) -> Image:
         x = 320 + way * 110 * (moment - when)
         if -60 < x < WIDTH + 60:
             person(image, (x, GROUND - 18 * (way < 0)), TALL, STEPS_PER_SECOND * moment, WARDROBE[at])
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("queue")
 def queue(moment: float) -> Image:
-    """Five people wait in a line; the foremost leaves to the right at 5 s and the next at 8 s."""
+    """Five people wait in a line; the foremost leaves to the right at 3.5 s, and every 2 s the next."""
     image = _street().copy()
     for at in range(5):
-        leaves = 5.0 + 3 * at
+        leaves = 3.5 + 2 * at
         x = 420.0 - 80 * at
         if moment > leaves:
             x += 130 * (moment - leaves)
         if x < WIDTH + 60:
             moves = moment > leaves
             person(image, (x, GROUND), TALL, STEPS_PER_SECOND * moment if moves else 0.3 * at, WARDROBE[at])
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @cache
@@ -262,7 +261,7 @@ def phone_call(moment: float) -> Image:
     at = (300 + sway + 0.12 * 420, 480 - 0.9 * 420)
     phone(image, at, 55)
     Brush(image, (at[0], at[1] + 23), 7).oval((0, 0), (1.8, 1.3), (140, 170, 215))
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @clip("no-phone")
@@ -270,7 +269,7 @@ def no_phone(moment: float) -> Image:
     """The same person without a phone."""
     image = _hall().copy()
     person(image, (300 + 2 * math.sin(moment), 480), 420, 0, WARDROBE[3])
-    return with_noise(image, moment)
+    return _seen(image, moment)
 
 
 @cache
@@ -283,5 +282,46 @@ def _heap() -> Image:
 
 @clip("heap-dumped")
 def heap_dumped(moment: float) -> Image:
-    """An empty street; from 2 s on a heap of garbage lies in it."""
-    return with_noise(_heap() if moment >= PUT_DOWN_S else _street(), moment)
+    """An empty street; from 1.2 s on a heap of garbage lies in it."""
+    return _seen(_heap() if moment >= PUT_DOWN_S else _street(), moment)
+
+
+def _luggage(image: Image) -> None:
+    suitcase(image, (330, 305), 169)
+    suitcase(image, (482, 300), 135, (45, 45, 50))
+
+
+@cache
+def _hall_with_luggage() -> Image:
+    made = _hall().copy()
+    _luggage(made)
+    made.setflags(write=False)
+    return made
+
+
+@clip("luggage-left")
+def luggage_left(moment: float) -> Image:
+    """Two suitcases in a hall and somebody beside them, who is gone at 2 s."""
+    image = _hall_with_luggage().copy()
+    x, moves = _walks(((0.0, 210.0), (0.6, 210.0), (2.0, -90.0)), moment)
+    if x > -60:
+        person(image, (x, 318), 200, STEPS_PER_SECOND * moment if moves else 0.0, WARDROBE[1])
+    return _seen(image, moment)
+
+
+@clip("luggage-attended")
+def luggage_attended(moment: float) -> Image:
+    """Two suitcases in a hall and somebody beside them."""
+    image = _hall_with_luggage().copy()
+    person(image, (210, 318), 200, 0.2 * math.sin(moment), WARDROBE[1])
+    return _seen(image, moment)
+
+
+@clip("luggage-brought")
+def luggage_brought(moment: float) -> Image:
+    """Somebody stands in a hall, at 1.2 s two suitcases are there, and at 3 s they are alone."""
+    image = (_hall_with_luggage() if moment >= PUT_DOWN_S else _hall()).copy()
+    x, moves = _walks(((0.0, 210.0), (1.6, 210.0), (3.0, -90.0)), moment)
+    if x > -60:
+        person(image, (x, 318), 200, STEPS_PER_SECOND * moment if moves else 0.0, WARDROBE[1])
+    return _seen(image, moment)

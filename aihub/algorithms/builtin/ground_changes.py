@@ -56,6 +56,8 @@ OUTAGE_S = 15.0
 """After a longer gap between frames nothing is known of the ground."""
 AROUND = 0.1
 """Share of a box by which the place of somebody reaches beyond it: shadows, bags, feet."""
+FAR_AROUND = 0.4
+"""The same while the ground under them is not known yet: what an arm hid must not be taken for ground."""
 SAME_THING_IOU = 0.3
 
 
@@ -100,21 +102,22 @@ class GroundChanges(Stage[GroundChangesParams]):
         """See the class."""
         things = found if isinstance(found, Detections) else Detections.empty()
         now, picture = frame.monotonic, cv2.blur(small_grey(frame), (3, 3)).astype(np.float32)
-        hidden = self._hidden(frame, things, picture.shape)
+        hidden = self._hidden(frame, things, picture.shape, AROUND)
+        unclear = self._hidden(frame, things, picture.shape, FAR_AROUND)
         elapsed, self._last = now - self._last, now
         if picture.shape != self._ground.shape or not 0 <= elapsed <= OUTAGE_S:
-            self._learn_anew(picture, hidden, now)
+            self._learn_anew(picture, unclear, now)
             return self._with(things, Detections.empty(LABELS))
-        self._discover(picture, hidden)
+        self._discover(picture, unclear)
         if now - self._since < WARM_UP_S:
-            self._warm(picture, hidden, elapsed, now)
+            self._warm(picture, unclear, elapsed, now)
             return self._with(things, Detections.empty(LABELS))
         self._ground = same_light(self._ground, picture, self._known & ~hidden)
         change = cv2.absdiff(picture, self._ground)
         limit: MatLike = np.maximum(self._noise * np.float32(NOISE_FACTOR), np.float32(self._contrast))
         differs = (change > limit) & self._known & ~hidden
         if differs.mean() > SWEEPING:
-            self._learn_anew(picture, hidden, now)
+            self._learn_anew(picture, unclear, now)
             return self._with(things, Detections.empty(LABELS))
         stirs = np.asarray(cv2.absdiff(picture, self._recent) > limit)
         self._age(picture, limit, differs, stirs, hidden, elapsed)
@@ -124,12 +127,12 @@ class GroundChanges(Stage[GroundChangesParams]):
         self._ground[lit], self._still[lit] = self._standing[lit], 0
         return self._with(things, changes)
 
-    def _hidden(self, frame: Frame, things: Detections, shape: tuple[int, ...]) -> Mask:
+    def _hidden(self, frame: Frame, things: Detections, shape: tuple[int, ...], around: float) -> Mask:
         """Pixels of the small picture where somebody is."""
         lively = things[things.confidence >= self.params.lively].select(LIVELY)
         cover = np.zeros(shape, np.uint8)
         boxes = lively.xyxy.astype(np.float64)
-        margin = (boxes[:, 2:] - boxes[:, :2]) * AROUND
+        margin = (boxes[:, 2:] - boxes[:, :2]) * around
         scale = np.array([shape[1] / frame.width, shape[0] / frame.height])
         first = np.floor((boxes[:, :2] - margin) * scale).astype(int)
         last = np.ceil((boxes[:, 2:] + margin) * scale).astype(int)
