@@ -18,7 +18,7 @@ from aihub.types import Image
 STEPS_PER_SECOND = 6.0
 GROUND = 335.0
 TALL = 150.0
-PUT_DOWN_S = 1.2
+PUT_DOWN_S = 1.8
 """When the thing is set down, or taken."""
 SPOT = (330.0, GROUND)
 """Where it stands."""
@@ -125,13 +125,13 @@ def _walker(image: Image, moment: float, stops: tuple[tuple[float, float], ...],
     return x
 
 
-_VISIT = ((0.0, 150.0), (PUT_DOWN_S, SPOT[0] - 45), (1.4, SPOT[0] - 45), (3.0, -100.0))
-"""Comes with something, sets it down at 1.2 s, leaves to the left by 3 s."""
+_VISIT = ((0.0, -20.0), (PUT_DOWN_S, SPOT[0] - 45), (2.0, SPOT[0] - 45), (3.4, -100.0))
+"""Comes with something, sets it down at 1.8 s, leaves to the left by 3.4 s."""
 
 
 @clip("crate-left")
 def crate_left(moment: float) -> Image:
-    """Somebody sets down a crate at 1.2 s and is gone at 3 s."""
+    """Somebody sets down a crate at 1.8 s and is gone at 3.4 s."""
     image = _street().copy()
     if moment >= PUT_DOWN_S:
         crate(image, SPOT, 70)
@@ -154,7 +154,7 @@ def light_changes(moment: float) -> Image:
 
 @clip("extinguisher-taken")
 def extinguisher_taken(moment: float) -> Image:
-    """Somebody takes the extinguisher from the wall at 1.2 s and is gone at 3 s."""
+    """Somebody takes the extinguisher from the wall at 1.8 s and is gone at 3.4 s."""
     image = _street().copy()
     if moment < PUT_DOWN_S:
         extinguisher(image, (SPOT[0], 235), 60)
@@ -282,7 +282,7 @@ def _heap() -> Image:
 
 @clip("heap-dumped")
 def heap_dumped(moment: float) -> Image:
-    """An empty street; from 1.2 s on a heap of garbage lies in it."""
+    """An empty street; from 1.8 s on a heap of garbage lies in it."""
     return _seen(_heap() if moment >= PUT_DOWN_S else _street(), moment)
 
 
@@ -319,9 +319,9 @@ def luggage_attended(moment: float) -> Image:
 
 @clip("luggage-brought")
 def luggage_brought(moment: float) -> Image:
-    """Somebody stands in a hall, at 1.2 s two suitcases are there, and at 3 s they are alone."""
+    """Somebody stands in a hall, at 1.8 s two suitcases are there, and at 3.4 s they are alone."""
     image = (_hall_with_luggage() if moment >= PUT_DOWN_S else _hall()).copy()
-    x, moves = _walks(((0.0, 210.0), (1.6, 210.0), (3.0, -90.0)), moment)
+    x, moves = _walks(((0.0, 190.0), (2.0, 190.0), (3.4, -90.0)), moment)
     if x > -60:
         person(image, (x, 318), 200, STEPS_PER_SECOND * moment if moves else 0.0, WARDROBE[1])
     return _seen(image, moment)

@@ -35,7 +35,7 @@ LEAST_CONTRAST = (30.0, 8.0)
 NOISE_FACTOR = 5.0
 """The same in mean deviations of the pixel."""
 WARM_UP_S = 1.0
-"""Seconds in which the ground is the mean of all that is seen."""
+"""Seconds for which a place must be clear before its ground is known: the mean of all that it showed in that time."""
 FOLLOWING_S = 8.0
 """Time constant with which the ground follows slow changes of light."""
 ABSORBING_S = 7200.0
@@ -90,9 +90,8 @@ class GroundChanges(Stage[GroundChangesParams]):
     def __init__(self, params: GroundChangesParams, predictor: Predictor) -> None:
         super().__init__(params, predictor)
         nothing: MatLike = np.zeros((0, 0), np.float32)
-        self._ground = self._noise = self._recent = self._standing = self._still = nothing
-        self._known: Mask = np.zeros((0, 0), np.bool_)
-        self._since = self._last = 0.0
+        self._ground = self._noise = self._recent = self._standing = self._still = self._clear = nothing
+        self._last = 0.0
         low, high = LEAST_CONTRAST
         self._contrast = low + (high - low) * params.sensitivity
         self._regions = Regions(params.min_area)
@@ -106,22 +105,20 @@ class GroundChanges(Stage[GroundChangesParams]):
         unclear = self._hidden(frame, things, picture.shape, FAR_AROUND)
         elapsed, self._last = now - self._last, now
         if picture.shape != self._ground.shape or not 0 <= elapsed <= OUTAGE_S:
-            self._learn_anew(picture, unclear, now)
+            self._learn_anew(picture)
             return self._with(things, Detections.empty(LABELS))
-        self._discover(picture, unclear)
-        if now - self._since < WARM_UP_S:
-            self._warm(picture, unclear, elapsed, now)
-            return self._with(things, Detections.empty(LABELS))
-        self._ground = same_light(self._ground, picture, self._known & ~hidden)
+        self._discover(picture, unclear, elapsed)
+        known = _clear_for(self._clear)
+        self._ground = same_light(self._ground, picture, known & ~hidden)
         change = cv2.absdiff(picture, self._ground)
         limit: MatLike = np.maximum(self._noise * np.float32(NOISE_FACTOR), np.float32(self._contrast))
-        differs = (change > limit) & self._known & ~hidden
+        differs = (change > limit) & known & ~hidden
         if differs.mean() > SWEEPING:
-            self._learn_anew(picture, unclear, now)
+            self._learn_anew(picture)
             return self._with(things, Detections.empty(LABELS))
         stirs = np.asarray(cv2.absdiff(picture, self._recent) > limit)
         self._age(picture, limit, differs, stirs, hidden, elapsed)
-        self._follow(picture, change, ~differs & ~hidden & ~stirs, elapsed)
+        self._follow(picture, change, known & ~differs & ~hidden & ~stirs, elapsed)
         settled = self._still >= SETTLED_S
         changes, lit = self._regions.find(frame, self._standing, self._ground, settled, limit)
         self._ground[lit], self._still[lit] = self._standing[lit], 0
@@ -140,23 +137,24 @@ class GroundChanges(Stage[GroundChangesParams]):
             cv2.rectangle(cover, (x1, y1), (x2, y2), 1, cv2.FILLED)
         return np.asarray(cover > 0)
 
-    def _learn_anew(self, picture: MatLike, hidden: Mask, now: float) -> None:
+    def _learn_anew(self, picture: MatLike) -> None:
         self._ground, self._recent, self._standing = picture.copy(), picture.copy(), picture.copy()
-        self._noise, self._still = np.zeros_like(picture), np.zeros_like(picture)
-        self._known, self._since = ~hidden, now
+        self._noise, self._still, self._clear = (np.zeros_like(picture) for _ in range(3))
 
-    def _discover(self, picture: MatLike, hidden: Mask) -> None:
-        """Ground that somebody hid until now: what shows there first is the ground."""
-        fresh = ~self._known & ~hidden
-        self._ground[fresh] = self._standing[fresh] = picture[fresh]
-        self._known |= fresh
-
-    def _warm(self, picture: MatLike, hidden: Mask, elapsed: float, now: float) -> None:
-        seen = (~hidden).astype(np.uint8)
-        weight = min(elapsed / max(now - self._since, elapsed, 1e-3), 1.0)
-        cv2.accumulateWeighted(cv2.absdiff(picture, self._ground), self._noise, weight, mask=seen)
-        cv2.accumulateWeighted(picture, self._ground, weight, mask=seen)
-        self._recent, self._standing = picture.copy(), self._ground.copy()
+    def _discover(self, picture: MatLike, unclear: Mask, elapsed: float) -> None:
+        """Learn ground that is not known yet, where nobody is; whoever comes by in that time sets its clock back."""
+        learning = ~_clear_for(self._clear)
+        self._clear[learning & unclear] = 0
+        learning &= ~unclear
+        if not learning.any():
+            return
+        clear = self._clear[learning] + np.float32(elapsed)
+        weight, seen = np.float32(elapsed) / np.maximum(clear, np.float32(1e-3)), picture[learning]
+        self._clear[learning] = clear
+        off = np.abs(seen - self._ground[learning]) * (weight < 1)
+        self._noise[learning] += (off - self._noise[learning]) * weight
+        self._ground[learning] += (seen - self._ground[learning]) * weight
+        self._standing[learning] = self._ground[learning]
 
     def _age(
         self, picture: MatLike, limit: MatLike, differs: Mask, stirs: Mask, hidden: Mask, elapsed: float
@@ -212,6 +210,11 @@ def _called(things: Detections, changes: Detections) -> tuple[dict[str, str], ..
         {"thing": names[thing]} if same[row, thing] >= SAME_THING_IOU else {}
         for row, thing in enumerate(best.tolist())
     )
+
+
+def _clear_for(seconds: MatLike) -> Mask:
+    """Where the ground is known."""
+    return np.asarray(seconds >= WARM_UP_S - 1e-3)
 
 
 def _share(elapsed: float, constant: float) -> float:
