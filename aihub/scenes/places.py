@@ -11,7 +11,7 @@ import numpy as np
 
 from aihub.scenes.actors import WARDROBE, person
 from aihub.scenes.brush import Brush, Colour, Point, dimmed
-from aihub.scenes.drawings import HEIGHT, WIDTH, clip, street
+from aihub.scenes.drawings import HEIGHT, WIDTH, clip, picture, street
 from aihub.scenes.ground import heap
 from aihub.types import Image
 
@@ -325,3 +325,52 @@ def luggage_brought(moment: float) -> Image:
     if x > -60:
         person(image, (x, 318), 200, STEPS_PER_SECOND * moment if moves else 0.0, WARDROBE[1])
     return _seen(image, moment)
+
+
+def scissors(image: Image, pin: Point, length: float, turn: float, opening: float) -> None:
+    """Draw open scissors with black handles.
+
+    Args:
+        image: (h, w, 3) uint8 BGR; is drawn upon.
+        pin: where the blades cross, pixels.
+        length: pixels.
+        turn: where the blades point, radians clockwise from the right.
+        opening: of each blade from there, radians.
+    """
+    brush, behind = Brush(image, pin, length / 20), tuple(image[5, 5].tolist())
+    for side in (-1, 1):
+        angle = turn + side * opening
+        blade = [(-0.6, 0.15 * side), (9, 0.1 * side), (9.3, 0), (-0.6, -0.7 * side)]
+        brush.fill(_turned(blade, angle), (200, 203, 206))
+        shine = _turned([(0, -0.2 * side), (8.5, -0.02)], angle)
+        brush.limb(shine[0], shine[1], (0.25, 0.1), (235, 236, 238))
+        shank = _turned([(0, 0), (-4.2, -0.9 * side)], angle)
+        brush.limb(shank[0], shank[1], (0.9, 1.0), (35, 35, 38))
+        ring = _turned([(-6.3, -1.7 * side)], angle)[0]
+        brush.oval(ring, (2.1, 1.7), (35, 35, 38))
+        brush.oval(ring, (1.25, 0.95), behind)
+    brush.oval((0, 0), (0.45, 0.45), (120, 122, 125))
+
+
+def _turned(points: list[Point], angle: float) -> list[Point]:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return [(x * cosine - y * sine, x * sine + y * cosine) for x, y in points]
+
+
+def _table() -> Image:
+    slope = np.linspace(-12, 12, WIDTH)[None, :, None]
+    return np.asarray(np.full((HEIGHT, WIDTH, 3), (90.0, 120.0, 150.0)) + slope, np.uint8)
+
+
+@picture("scissors-on-table")
+def scissors_on_table() -> Image:
+    """Open scissors on a brown table, from near."""
+    image = _table()
+    scissors(image, (320, 180), 195, 1.74, 0.4)
+    return _seen(image, 0)
+
+
+@picture("empty-table")
+def empty_table() -> Image:
+    """The table without them."""
+    return _seen(_table(), 0)
