@@ -63,10 +63,10 @@ def suitcase(image: Image, foot: Point, height: float, colour: Colour = (40, 40,
     for x in np.linspace(-half, half, 30).tolist():
         shade = 0.8 + 0.38 * math.exp(-(((x + half * 0.3) / (half * 0.6)) ** 2))
         brush.limb((x * 0.95, 0.3 - top), (x * 0.95, -1.0), (0.45, 0.45), dimmed(colour, shade))
-    for low, high, shade in ((1.2, top * 0.55, 0.7), (top * 0.6, top * 0.92, 0.8)):
-        side = half * 0.75
-        brush.fill([(-side, -low), (side, -low), (side, -high), (-side, -high)], dimmed(colour, shade))
-        brush.limb((-side, -high), (side, -high), (0.14, 0.14), (15, 15, 15))
+    for low, high, share in ((1.2, top * 0.55, 0.7), (top * 0.6, top * 0.92, 0.8)):
+        wide = half * 0.75
+        brush.fill([(-wide, -low), (wide, -low), (wide, -high), (-wide, -high)], dimmed(colour, share))
+        brush.limb((-wide, -high), (wide, -high), (0.14, 0.14), (15, 15, 15))
     brush.limb((0, -top * 0.76), (0.7, -top * 0.76), (0.3, 0.3), (190, 190, 195))
     brush.limb((-0.7, -top - 0.2), (0.7, -top - 0.2), (0.35, 0.35), (30, 30, 33))
 

@@ -40,6 +40,8 @@ FOLLOWING_S = 8.0
 """Time constant with which the ground follows slow changes of light."""
 ABSORBING_S = 7200.0
 """Time constant with which what was left becomes ground."""
+FADING_S = 10.0
+"""Time constant with which a shadow becomes ground."""
 RECENT_S = 0.4
 """Time constant of the mean picture by which stirring is told from keeping still."""
 STANDING_S = 2.0
@@ -121,7 +123,8 @@ class GroundChanges(Stage[GroundChangesParams]):
         self._follow(picture, change, known & ~differs & ~hidden & ~stirs, elapsed)
         settled = self._still >= SETTLED_S
         changes, lit = self._regions.find(frame, self._standing, self._ground, settled, limit)
-        self._ground[lit], self._still[lit] = self._standing[lit], 0
+        fading = _share(elapsed, FADING_S)
+        cv2.accumulateWeighted(self._standing, self._ground, fading, mask=lit.astype(np.uint8))
         return self._with(things, changes)
 
     def _hidden(self, frame: Frame, things: Detections, shape: tuple[int, ...], around: float) -> Mask:

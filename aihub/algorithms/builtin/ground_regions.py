@@ -13,17 +13,21 @@ Mask = npt.NDArray[np.bool_]
 
 WEAKER = 0.4
 """Around what is clear, this share of the difference is enough to belong to the same thing."""
+SETTLED_SHARE = 0.5
+"""Of what belongs to a thing, so much must have kept still for long enough: half a thing has no outline."""
 LABELS = ("left", "removed")
 MOST_REGIONS = 40
 MOST_AREA = 0.35
 """A region above this share of the picture is no thing: part of the light changed."""
 SAME_TEXTURE = 0.8
 """Correlation from which the ground shows through: a shadow or a patch of light lies on it."""
+CERTAIN = 0.7
+"""Step across an outline, as a share of the difference, from which it is a thing however much it looks like the ground."""
 LEAST_TEXTURE = 5.0
 """Deviation in grey levels below which there is no texture to compare."""
-LEAST_EDGE = 6.0
-"""Steepness of an outline, in grey levels a pixel, below which it is the soft rim of a shadow."""
-LEAST_SHARPNESS = 0.15
+LEAST_EDGE = 8.0
+"""Step across an outline, in grey levels, below which it is the soft rim of a shadow."""
+LEAST_SHARPNESS = 0.35
 """The same as a share of the difference between thing and ground."""
 BAND = 2
 """Pixels of the small picture by which an outline is widened to either side."""
@@ -59,15 +63,18 @@ class Regions:
         solid = np.asarray(cv2.morphologyEx(settled.astype(np.uint8), cv2.MORPH_OPEN, _SPECK), np.uint8)
         near = np.asarray(cv2.dilate(solid, _NEAR), np.uint8)
         weak = (apart > WEAKER * limit).astype(np.uint8) & near
-        number, areas, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(solid | weak, _REACH))
+        body = solid | weak
+        number, areas, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(body, _REACH))
         rows: list[tuple[float, ...]] = []
         order = np.argsort(-stats[1:number, cv2.CC_STAT_AREA])[:MOST_REGIONS] + 1
         for region in order.tolist():
             x, y, width, height = stats[region, :4].tolist()
             part = (slice(max(y - 4, 0), y + height + 4), slice(max(x - 4, 0), x + width + 4))
-            inside = settled[part] & (areas[part] == region)
+            inside = (body[part] > 0) & (areas[part] == region)
             share = inside.sum() / settled.size
-            if share < self._min_area:
+            if (settled[part] & inside).sum() < max(
+                self._min_area * settled.size, SETTLED_SHARE * inside.sum()
+            ):
                 continue
             kind = -1 if share > MOST_AREA else _kind(standing[part], ground[part], inside)
             if kind < 0:
@@ -84,22 +91,30 @@ class Regions:
 def _kind(standing: MatLike, ground: MatLike, inside: Mask) -> int:
     """0 left, 1 removed, -1 neither: another light on the same ground."""
     after, before = standing[inside], ground[inside]
-    if min(before.std(), after.std()) >= LEAST_TEXTURE and np.corrcoef(before, after)[0, 1] >= SAME_TEXTURE:
-        return -1
-    area = inside.astype(np.uint8)
-    band = (cv2.dilate(area, _BAND) - cv2.erode(area, _BAND)) > 0
-    steep = [float(np.percentile(_steepness(picture)[band], 75)) for picture in (standing, ground)]
     height = float(np.abs(after - before).mean())
-    if max(steep) < max(LEAST_EDGE, LEAST_SHARPNESS * height):
+    now, then = _step(standing, inside), _step(ground, inside)
+    sharp = abs(now - then)
+    if sharp < max(LEAST_EDGE, LEAST_SHARPNESS * height):
         return -1
-    return 0 if steep[0] >= steep[1] else 1
+    rough = min(before.std(), after.std()) >= LEAST_TEXTURE
+    if rough and sharp < CERTAIN * height and np.corrcoef(before, after)[0, 1] >= SAME_TEXTURE:
+        return -1
+    return 0 if now > then else 1
 
 
-def _steepness(picture: MatLike) -> MatLike:
-    """Grey levels a pixel."""
-    across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=0.125)
-    down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=0.125)
-    return cv2.magnitude(across, down)
+def _step(picture: MatLike, inside: Mask) -> float:
+    """Grey levels by which the picture differs on the two sides of an outline, half of the way around."""
+    area = inside.astype(np.uint8)
+    zero = {"borderType": cv2.BORDER_CONSTANT, "borderValue": (0,)}
+    within = (area - cv2.erode(area, _BAND, **zero)).astype(np.float32)  # type: ignore[call-overload]
+    without = (cv2.dilate(area, _BAND, **zero) - area).astype(np.float32)  # type: ignore[call-overload]
+    sums = [cv2.boxFilter(one, -1, (2 * BAND + 1,) * 2, normalize=False, borderType=cv2.BORDER_CONSTANT)
+            for one in (within, without, picture * within, picture * without)]  # fmt: skip
+    outline = (area > cv2.erode(area, _SPECK, **zero)) & (sums[0] > 0.5) & (sums[1] > 0.5)  # type: ignore[call-overload]
+    if not outline.any():
+        return 0.0
+    here, there = sums[2][outline] / sums[0][outline], sums[3][outline] / sums[1][outline]
+    return float(np.median(np.abs(here - there)))
 
 
 def _detections(frame: Frame, rows: list[tuple[float, ...]], shape: tuple[int, ...]) -> Detections:
