@@ -167,8 +167,10 @@ class GroundChanges(Stage[GroundChangesParams]):
         same = np.asarray(cv2.absdiff(picture, self._standing) <= limit)
         steady, ground = differs & shows, ~differs & ~hidden
         another = steady & ~same
-        grown = elapsed * (steady & same) - GOING * elapsed * ground - elapsed / GOING * (stirs & differs)
-        self._still = np.asarray(np.clip(self._still + grown, 0, MOST_S), np.float32)
+        grown = np.where(steady & same, np.float32(elapsed), np.float32(0))
+        grown[ground] = -GOING * elapsed
+        grown[stirs & differs] = -elapsed / GOING
+        self._still = cv2.min(cv2.max(self._still + grown, 0), MOST_S)
         self._still[another] = 0
         gone = another | (ground & shows)
         self._standing[gone] = picture[gone]

@@ -14,6 +14,8 @@ LEAST_PIXELS = 12
 LEAST_TEXTURE = 6.0
 """Deviation in grey levels below which the ground cannot tell a gain from a lift."""
 MOST_GAIN = 3.0
+MOST = 0.7
+"""Share of the pixels, those that fit best, by which the light is told."""
 
 
 def same_light(ground: MatLike, picture: MatLike, seen: Mask) -> MatLike:
@@ -32,13 +34,20 @@ def same_light(ground: MatLike, picture: MatLike, seen: Mask) -> MatLike:
     if len(known) < LEAST_PIXELS:
         return ground
     gain, lift = 1.0, float(np.median(now - known))
-    plain: Mask = np.abs(now - known - lift) <= np.quantile(np.abs(now - known - lift), 0.7)
     if known.std() >= LEAST_TEXTURE:
+        most = round(len(known) * MOST)
         for _ in range(3):  # each time without what fits worst: something may stand there
-            design = np.stack([known[plain], np.ones(int(plain.sum()), np.float32)], axis=1)
-            (gain, lift), *_ = np.linalg.lstsq(design, now[plain])
-            off = np.abs(now - gain * known - lift)
-            plain = off <= np.quantile(off, 0.7)
+            plain = np.argpartition(np.abs(now - gain * known - lift), most - 1)[:most]
+            gain, lift = _line(known[plain], now[plain])
     if not 1 / MOST_GAIN <= gain <= MOST_GAIN:
         gain, lift = 1.0, float(np.median(now - known))
     return np.asarray(np.clip(ground * np.float32(gain) + np.float32(lift), 0, 255), np.float32)
+
+
+def _line(known: npt.NDArray[np.floating], now: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Slope and height of the straight line through points, by least squares."""
+    middle, level = float(known.mean()), float(now.mean())
+    across = known - middle
+    spread = float(across @ across)
+    gain = float(across @ (now - level)) / spread if spread > 0 else 1.0
+    return gain, level - gain * middle
