@@ -10,8 +10,9 @@ from aihub.types.geometry import box_iou
 
 SAME_PLACE_IOU = 0.3
 """Overlap from which a new track, where an old one was lost, is the same thing."""
-HEIR_COLUMNS = (("key", "i8"), ("class_id", "i4"), ("box", "f8", 4), ("seen", "f8"))
-"""Columns that a ledger of lasting things has, besides its own: the track that keys name, what and where it was, and when."""
+HEIR_COLUMNS = (("key", "i8"), ("again", "i8"), ("class_id", "i4"), ("box", "f8", 4), ("seen", "f8"))
+"""Columns that a ledger of lasting things has, besides its own: the track that its key names and how often that was
+given before, what and where it was, and when."""
 
 
 def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: float, unseen_s: float) -> Rows:
@@ -28,7 +29,11 @@ def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: floa
     ledger.keep(now - ledger.table["seen"] <= unseen_s)
     rows, fresh = ledger.rows(ids)
     table = ledger.table
-    table["key"][rows[fresh]] = ids[fresh]
+    table["key"][rows[fresh]], table["again"][rows[fresh]] = ids[fresh], -1
+    for row in rows[fresh & np.isin(ids, table["key"][table["again"] >= 0])].tolist():
+        # a lost track that another came after is back: its key lives on with the heir
+        table["again"][row] = table["again"][table["key"] == table["key"][row]].max() + 1
+    table["again"][table["again"] < 0] = 0
     lost = np.ones(len(table), np.bool_)
     lost[rows] = False
     if fresh.any() and lost.any():
@@ -48,3 +53,8 @@ def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: floa
         table = ledger.table
     table["seen"][rows], table["box"][rows], table["class_id"][rows] = now, boxes, objects.class_id
     return rows
+
+
+def key_of(row: np.void) -> str:
+    """What an observation about a row of such a ledger is called."""
+    return f"track/{row['key']}" + (f"/again-{row['again']}" if row["again"] else "")

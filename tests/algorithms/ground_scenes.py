@@ -128,7 +128,7 @@ def judge(seeds: range) -> Score:
 if __name__ == "__main__":
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     made = judge(range(5000, 5000 + number))
-    print( 
+    print(
         f"{made.found} of {made.changes} changes found (mean IoU {made.iou / max(made.found, 1):.2f}), "
         f"{made.wrong_kind} called the wrong kind; {made.raised_wrongly} of {made.scenes} scenes with a wrong row for 2 s"
     )

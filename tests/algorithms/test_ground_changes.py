@@ -141,7 +141,9 @@ def test_a_gap_makes_it_forget() -> None:
 
 def test_what_was_found_before_comes_through_with_the_name_of_what_was_left() -> None:
     suitcase = people(tuple(map(float, THING)), label="suitcase")
-    result = last(run(stage(), lambda t: scene(thing=t >= 2), (0, 6), lambda t: suitcase if t >= 2 else people()))
+    result = last(
+        run(stage(), lambda t: scene(thing=t >= 2), (0, 6), lambda t: suitcase if t >= 2 else people())
+    )
     assert result.names() == ["suitcase", "left"]
     assert result.attributes == ({}, {"thing": "suitcase"})
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
-from aihub.streams.heirs import HEIR_COLUMNS, rows_of
+from aihub.streams.heirs import HEIR_COLUMNS, key_of, rows_of
 from aihub.streams.ruling import (
     F64,
     LAPSE_S,
@@ -98,7 +98,7 @@ class Company(Stage[CompanyParams]):
         alarming = holds & (table["frames"][rows] >= self.params.inertia) & reached(lasted, self.params.dwell)
         word = f"{self.params.wanted}_s"
         observations = tuple(
-            observe(frame, things, k, f"track/{table['key'][rows[k]]}", {word: round(float(lasted[k]), 2)})
+            observe(frame, things, k, key_of(table[rows[k]]), {word: round(float(lasted[k]), 2)})
             for k in np.flatnonzero(alarming).tolist()
         )
         return Findings(things, observations, {"count": float(len(things)), "alone": float(alone.sum())})

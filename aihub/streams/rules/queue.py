@@ -76,7 +76,7 @@ class Queue(Stage[QueueParams]):
         people = self._people.table
         people["since"][rows[people["frames"][rows] == 0]] = now
         people["frames"][rows] += 1
-        waited = now - people["since"]
+        waited = people["seen"] - people["since"]  # who is out of sight may be gone
         waiting = reached(waited, self.params.min_stay)
         count, longest = int(waiting.sum()), float(waited[waiting].max(initial=0.0))
         measures = self._figures(count, longest)
