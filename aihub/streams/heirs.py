@@ -1,0 +1,60 @@
+"""Who comes after whom: trackers lose things and find them again under another number; the clock must not begin anew."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aihub.streams.ruling import F64, Ids, Ledger, Rows
+from aihub.types import Detections
+from aihub.types.geometry import box_iou
+
+SAME_PLACE_IOU = 0.3
+"""Overlap from which a new track, where an old one was lost, is the same thing."""
+HEIR_COLUMNS = (("key", "i8"), ("again", "i8"), ("class_id", "i4"), ("box", "f8", 4), ("seen", "f8"))
+"""Columns that a ledger of lasting things has, besides its own: the track that its key names and how often that was
+given before, what and where it was, and when."""
+
+
+def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: float, unseen_s: float) -> Rows:
+    """Row of each object in a ledger with `HEIR_COLUMNS`; whoever takes a lost one's place takes its row.
+
+    Args:
+        ledger: is brought up to date: `seen`, `box` and `class_id` are those of this frame.
+        objects: `(N,)` things of this frame.
+        ids: `(N,)` their tracks.
+        boxes: `(N, 4)` relative.
+        now: seconds.
+        unseen_s: seconds after which a lost thing is forgotten.
+    """
+    ledger.keep(now - ledger.table["seen"] <= unseen_s)
+    rows, fresh = ledger.rows(ids)
+    table = ledger.table
+    table["key"][rows[fresh]], table["again"][rows[fresh]] = ids[fresh], -1
+    for row in rows[fresh & np.isin(ids, table["key"][table["again"] >= 0])].tolist():
+        # a lost track that another came after is back: its key lives on with the heir
+        table["again"][row] = table["again"][table["key"] == table["key"][row]].max() + 1
+    table["again"][table["again"] < 0] = 0
+    lost = np.ones(len(table), np.bool_)
+    lost[rows] = False
+    if fresh.any() and lost.any():
+        heirs, left = np.flatnonzero(fresh), np.flatnonzero(lost)
+        same = box_iou(table["box"][left], boxes[heirs])
+        same[table["class_id"][left][:, None] != objects.class_id[heirs][None, :]] = 0
+        gone = np.zeros(len(table), np.bool_)
+        while same.size and same.max() >= SAME_PLACE_IOU:  # ids change rarely: this runs once or not at all
+            old, new = np.unravel_index(int(same.argmax()), same.shape)
+            row = rows[heirs[new]]
+            table[row] = table[left[old]]
+            table["track"][row] = ids[heirs[new]]
+            gone[left[old]] = True
+            same[old, :] = same[:, new] = 0
+        ledger.keep(~gone)
+        rows, _ = ledger.rows(ids)
+        table = ledger.table
+    table["seen"][rows], table["box"][rows], table["class_id"][rows] = now, boxes, objects.class_id
+    return rows
+
+
+def key_of(row: np.void) -> str:
+    """What an observation about a row of such a ledger is called."""
+    return f"track/{row['key']}" + (f"/again-{row['again']}" if row["again"] else "")
