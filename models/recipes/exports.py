@@ -103,8 +103,9 @@ def from_transformers(source: str, size: int = 640, net: nn.Module | None = None
     labels = tuple(name for _, name in sorted(net.config.id2label.items()))
     params = {"logits": "logits", "boxes": "pred_boxes"}
     family = Family("detr", f"transformers {type(net).__name__}", params, resize="stretch", iou=1.0)
-    boxes = _Boxes(net.eval())
-    model = _onnx(boxes, (size, size), ["logits", "pred_boxes"])
+    boxes = _Boxes(net).eval()
+    # One picture a run: what is traced of these nets holds for the batch that was shown, and gives others wrong boxes.
+    model = _onnx(boxes, (size, size), ["logits", "pred_boxes"], batch=1)
     return Exported(model, boxes, Task.OBJECT_DETECTION, labels, family, f"transformers {source}")
 
 
@@ -118,7 +119,8 @@ def from_ultralytics(source: str, size: int = 640) -> Exported:
     from ultralytics import YOLO
 
     yolo = YOLO(source)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's older exporter, which theirs uses
         place = Path(folder) / "model.pt"
         yolo.save(str(place))
         file = Path(
@@ -135,9 +137,9 @@ def from_ultralytics(source: str, size: int = 640) -> Exported:
     )
 
 
-def _onnx(net: nn.Module, size: tuple[int, int], outputs: list[str]) -> bytes:
-    example = torch.zeros((2, 3, *size))
-    free = {name: {0: "n"} for name in (INPUT, *outputs)}
+def _onnx(net: nn.Module, size: tuple[int, int], outputs: list[str], batch: int = 2) -> bytes:
+    example = torch.zeros((batch, 3, *size))
+    free = {name: {0: "n"} for name in (INPUT, *outputs)} if batch > 1 else {}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracers warn of every shape that they take for a constant
         file = Path(folder) / "graph.onnx"

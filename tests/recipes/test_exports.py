@@ -67,7 +67,7 @@ def test_a_detector_of_transformers(tmp_path: Path) -> None:
     )  # fmt: skip
     config = transformers.RTDetrConfig(
         backbone_config=backbone, encoder_hidden_dim=32, encoder_in_channels=[16, 32, 64], d_model=32,
-        decoder_in_channels=[32, 32, 32], num_queries=20, decoder_layers=1, decoder_ffn_dim=32, encoder_ffn_dim=32,
+        decoder_in_channels=[32, 32, 32], num_queries=336, decoder_layers=1, decoder_ffn_dim=32, encoder_ffn_dim=32,
         encoder_attention_heads=2, decoder_attention_heads=2, id2label={0: "person", 1: "car"}, anchor_image_size=None,
     )  # fmt: skip
     made = from_transformers("random", 128, transformers.RTDetrForObjectDetection(config))
@@ -75,8 +75,12 @@ def test_a_detector_of_transformers(tmp_path: Path) -> None:
     outputs, spec, engine = served(tmp_path, made, "Apache-2.0")
     with engine, torch.no_grad():
         logits, boxes = made.net(fed(spec))
-        np.testing.assert_allclose(outputs["logits"], logits.numpy(), atol=CLOSE)
-        np.testing.assert_allclose(outputs["pred_boxes"], boxes.numpy(), atol=CLOSE)
+        wanted = np.concatenate([boxes.numpy()[0], logits.numpy()[0]], axis=1)
+        given = np.concatenate([outputs["pred_boxes"][0], outputs["logits"][0]], axis=1)
+        # All 336 cells are queries, in the order of scores that random weights make nearly equal: each has its twin.
+        apart = np.abs(given[:, None] - wanted[None]).max(axis=2)
+        assert apart.min(axis=1).max() < CLOSE
+        assert apart.min(axis=0).max() < CLOSE
         found = engine.detect("it", Frame(picture((200, 300))), confidence=0.05).result(60)
     assert set(found.names()) <= {"person", "car"}
 
