@@ -269,3 +269,21 @@ def _upside_down() -> Image:
 @picture("licence-on-its-side")
 def _on_its_side() -> Image:
     return turned(seen(business_licence(), 13, tilt=0.01), 1)
+
+
+@picture("visitor-form")
+def _visitor_form() -> Image:
+    """A form with three private numbers among other lines."""
+    paper = sheet(WIDTH, 360)
+    _specimen(paper, (400, 50))
+    rows = (
+        "来访登记 2026-01-31",
+        "姓名：张样本",
+        "电话：138 0013 8000",
+        "身份证：11010519900307451X",
+        "卡号：6228 4800 0012 3456 782",
+        "事由：样本检查 12345",
+    )
+    for row, text in enumerate(rows):
+        write(paper, text, (40, 60 + row * 54), 26)
+    return seen(paper, 16, tilt=0.015)
