@@ -22,6 +22,8 @@ MEMORY_S = 3600.0
 """Seconds that a scale is remembered after a number was last seen on it."""
 STRAY = 0.25
 """Of the distance of neighbouring numbers, how far one may stand from its place on the scale."""
+WHOLE = 0.85
+"""Of the usual height, what a number must have to count as altogether above the water."""
 REACH = 1.3
 """Distances of neighbouring numbers below the lowest in which the water must begin: else the next would be read."""
 SHARE = 0.6
@@ -126,12 +128,13 @@ class Gauge(Stage[GaugeParams]):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Lines that are numbers: their values, and the rows and columns of their middles, `(N,)` float64 each."""
+    """Lines that are numbers: their values, the rows and columns of their middles, and heights, `(N,)` float64 each."""
 
     lines: tuple[Line, ...]
     values: F64
     rows: F64
     middles: F64
+    heights: F64
 
 
 def numbers_of(page: Page) -> Numbers:
@@ -140,7 +143,8 @@ def numbers_of(page: Page) -> Numbers:
     lines = tuple(page.lines[index] for index in kept)
     boxes = page.boxes[kept]
     values = np.array([float(tight(line.text)) for line in lines], np.float64)
-    return Numbers(lines, values, (boxes[:, 1] + boxes[:, 3]) / 2, (boxes[:, 0] + boxes[:, 2]) / 2)
+    middles, heights = (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3] - boxes[:, 1]
+    return Numbers(lines, values, (boxes[:, 1] + boxes[:, 3]) / 2, middles, heights)
 
 
 def scale_of(numbers: Numbers, size: tuple[int, int]) -> Scale | None:
@@ -164,6 +168,9 @@ def scale_of(numbers: Numbers, size: tuple[int, int]) -> Scale | None:
     chosen = np.flatnonzero(agree[best])
     if len(np.unique(values[chosen])) < FEWEST:
         return None
+    whole = chosen[numbers.heights[chosen] >= WHOLE * np.median(numbers.heights[chosen])]
+    if len(whole) >= 2:
+        chosen = whole  # the middle of what half stands in the water is not where the number's middle is
     fitted, _ = np.polyfit(rows[chosen], values[chosen], 1)
     step = float(np.median(np.diff(np.sort(rows[chosen]))))
     if fitted >= 0 or step < 1:
