@@ -38,6 +38,8 @@ from aihub.types import Fields, Findings, Frame, Image, Predictor
 
 MEASURED, TUNED = 1000, 0
 """First seed of each set."""
+WITHIN_M = 0.01
+"""How near a level counts as read."""
 Chance = np.random.Generator
 
 REAL = {
@@ -266,7 +268,7 @@ def _read(registry: Registry, engine: Predictor, document: Document) -> Fields:
 
 
 def _same(name: str, value: str, true: str) -> bool:
-    return abs(float(value) - float(true)) <= 0.01 if name == "level" else value == true
+    return abs(float(value) - float(true)) <= WITHIN_M + 1e-9 if name == "level" else value == true
 
 
 def measure_fields(registry: Registry, engine: Predictor, first: int, each: int) -> None:

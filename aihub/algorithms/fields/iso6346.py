@@ -19,8 +19,9 @@ _VALUE = dict(
 )
 """Letters skip the multiples of 11."""
 _LIKELY = re.compile(
-    r"(?<![A-Z0-9])(?=([A-Z0-9|]{3}\s?[A-Z0-9]\s?[A-Z0-9|](?:\s?[A-Z0-9|]){5}[\s\[\]()|-]{0,3}[A-Z0-9]))"
+    r"(?<![A-Z0-9])(?=([A-Z0-9|]{3}\s?[A-Z0-9]\s?[A-Z0-9|](?:\s?[A-Z0-9|]){5}[\s\[\]()|-]{0,3}[A-Z0-9])(?![A-Z0-9]))"
 )
+_UNCHECKED = re.compile(r"(?<![A-Z0-9])([A-Z]{3}[UJZ])\s?([0-9]{6})(?![0-9])")
 
 
 def check_digit(stem: str) -> str:
@@ -45,13 +46,19 @@ def holds(code: str) -> bool:
 def find_containers(text: str) -> list[Match]:
     """Container numbers in a text, parts apart or not; wrong ones only where letters and digits stand as they must.
 
+    Where the check digit was not read, which often stands in a box, what was read is told as not valid.
+
     >>> [(one.value, one.valid) for one in find_containers("CSQU 3O5438 3 22G1")]
     [('CSQU3054383', True)]
+    >>> [(one.value, one.valid) for one in find_containers("CSQU 305438 22G1")]
+    [('CSQU305438', False)]
     """
+    plain = halfwidth(text).upper()
     found = []
-    for match in _LIKELY.finditer(halfwidth(text).upper()):
+    for match in _LIKELY.finditer(plain):
         read = re.sub(r"[^A-Z0-9|]", "", match[1])
         code, right = repair(read, FORM, holds)
         if right or _CODE.fullmatch(code):
             found.append(Match(NAME, code, right, match.span(1)))
+    found += [Match(NAME, one[1] + one[2], False, one.span()) for one in _UNCHECKED.finditer(plain)]
     return apart(found)

@@ -53,19 +53,27 @@ def read_vin(page: Page) -> list[Field]:
 
 
 def _best(page: Page, find: Callable[[str], list[Match]], most: int) -> list[Field]:
-    """All numbers whose check holds, each once; where none does, the first that has the form."""
+    """All numbers whose check holds, each once; where none does, the longest that has the form.
+
+    Lines that hold a right number are not put together with others: that would make new ones by chance.
+    """
     right: dict[str, Field] = {}
     wrong: list[Field] = []
+    used: set[int] = set()
     for text, rows in page.runs(most):
+        if not used.isdisjoint(rows):
+            continue
         lines = [page.lines[row] for row in rows]
         for match in find(text):
             sure = min(line.confidence for line in lines)
             one = Field(match.name, match.value, sure, match.valid, around(lines))
             if match.valid:
                 right.setdefault(match.value, one)
+                used.update(rows)
             else:
                 wrong.append(one)
-    return list(right.values()) or wrong[:1]
+    longest = sorted(wrong, key=lambda one: -len(one.value))
+    return list(right.values()) or longest[:1]
 
 
 def read_meter(page: Page) -> list[Field]:

@@ -44,7 +44,7 @@ def test_a_month_is_its_last_day() -> None:
 
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2099, 12, 31)), st.integers(0, 6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_day_in_every_form(day: dt.date, form: int) -> None:
     forms = (
         f"{day.year}年{day.month}月{day.day}日", f"{day:%Y-%m-%d}", f"{day:%Y/%m/%d}", f"{day:%Y.%m.%d}", f"{day:%Y%m%d}",
@@ -69,7 +69,7 @@ def test_clocks(text: str, time: dt.time | None) -> None:
 
 
 @given(st.integers(1, 9_999_999_999))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_sums_in_capitals_there_and_back(cents: int) -> None:
     amount = Decimal(cents) / 100
     written = in_capitals(amount)

@@ -109,7 +109,7 @@ def test_telephones(text: str, values: list[str]) -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_whatever_is_written_places_are_those_of_the_text(text: str) -> None:
     assert len(halfwidth(text)) == len(text)
     for find in (find_phones, cn_id.find_ids, bank_card.find_cards):
