@@ -34,7 +34,7 @@ from aihub.engine import Engine, ModelStore
 from aihub.plugins import data_folder
 from aihub.scenes import gauges, markings, papers
 from aihub.scenes.lettering import seen
-from aihub.types import Fields, Findings, Frame, Image, Predictor
+from aihub.types import Fields, Findings, Frame, Image, Labels, Predictor
 
 MEASURED, TUNED = 1000, 0
 """First seed of each set."""
@@ -340,6 +340,23 @@ def _missed(lines: list[str], truth: str) -> int:
     return edits("".join(left), truth.replace("\n", ""))
 
 
+def measure_turns(registry: Registry, engine: Predictor, first: int, media: str) -> None:
+    """How many pictures, turned by four quarters, are told how they lie: drawn documents, and the real pictures."""
+    algorithm = registry.get("document-orientation")
+    drawn = [make(np.random.default_rng([first, number])).image for number, make in enumerate(KINDS[:5])]
+    paths = [Path(media) / "images/ocr" / name for name in REAL] if media else []
+    real = [np.asarray(image, np.uint8) for path in paths if (image := cv2.imread(str(path))) is not None]
+    for name, images in (("drawn", drawn), ("real", real)):
+        right = 0
+        for image in images:
+            frames = [Frame(np.ascontiguousarray(np.rot90(image, quarter))) for quarter in range(4)]
+            told = infer(algorithm, frames, {}, engine)
+            # rot90 turns against the clock: one quarter is put right by 90 degrees clockwise
+            turns = [found.measures.get("turn_deg") if isinstance(found, Labels) else None for found in told]
+            right += sum(turn == 90.0 * quarter for quarter, turn in enumerate(turns))
+        sys.stdout.write(f"which way up, {name}: {right}/{4 * len(images)}\n")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -353,6 +370,7 @@ def main() -> None:
         store = ModelStore.from_folder(data_folder("models"), cache=Path(home) / "cache", mirror=mirror)
         with Engine(store, profiles=Path(home) / "profiles") as engine:
             measure_fields(Registry(engine), engine, TUNED if asked.tune else MEASURED, asked.each)
+            measure_turns(Registry(engine), engine, TUNED if asked.tune else MEASURED, media)
             if media:
                 measure_characters(engine, Path(media))
 
