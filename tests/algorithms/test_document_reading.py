@@ -33,7 +33,7 @@ def test_what_is_covered_is_read_no_more_and_the_rest_is(ocr: Bare) -> None:
     assert "样本检查" in after
 
 
-@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("quarters", [1, 2])
 def test_a_licence_lies_as_it_is_turned(ocr: Bare, quarters: int) -> None:
     image = next(drawing("business-licence").frames(1, 1))
     turned = np.ascontiguousarray(np.rot90(image, quarters))
