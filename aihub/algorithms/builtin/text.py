@@ -22,7 +22,7 @@ from aihub.algorithms.builtin.text_strips import (
     tensor,
 )
 from aihub.errors import DeadlineError, DecodeError
-from aihub.types import AnyResult, Frame, Image, Tensor, Texts
+from aihub.types import AnyResult, Frame, Image, Predictor, Tensor, Texts
 
 FINDER, READER, TURNER = "ppocr-det", "text-rec", "ppocr-cls"
 """Models or roles: where lines are, what they say, whether they stand on their head."""
@@ -70,7 +70,7 @@ class ReadText(Stage[ReadTextParams]):
             AihubError: a model refused or failed; `DeadlineError` after `PATIENCE_S`.
         """
         until = time.monotonic() + PATIENCE_S
-        probability = _first(self._map(frame), until)
+        probability = first_output(self._map(frame), until)
         if probability.ndim != 4:
             raise DecodeError(f"{FINDER} gave a map of shape {probability.shape}")
         quads = find_lines(probability[0, 0], (frame.height, frame.width))
@@ -82,13 +82,7 @@ class ReadText(Stage[ReadTextParams]):
         return Texts(quads[kept], said, np.array([words[row][1] for row in kept], np.float32))
 
     def _map(self, frame: Frame) -> Run:
-        rows, columns = map_size(frame.height, frame.width, self.params.max_side)
-
-        def start() -> Run:
-            scaled = cast("Image", cv2.resize(frame.image, (columns, rows), interpolation=cv2.INTER_LINEAR))
-            return self.predictor.run(FINDER, {"x": normalised(scaled)}, source=frame.source, bill=frame.bill)
-
-        return frame.memo.get((FINDER, rows, columns), start)
+        return line_map(self.predictor, frame, self.params.max_side)
 
     def _words(self, strips: list[Image], frame: Frame, until: float) -> list[tuple[str, float]]:
         """What each strip says and how sure that is; strips that may stand on their head are read both ways."""
@@ -103,7 +97,7 @@ class ReadText(Stage[ReadTextParams]):
         runs = [(chosen, self._run(READER, pixels, frame, until)) for chosen, pixels in batches(strips)]
         words = [("", 0.0)] * len(strips)
         for chosen, run in runs:
-            scores = _first(run, until)
+            scores = first_output(run, until)
             meaning = alphabet(self.predictor.metadata(READER).get("character", ""))
             if scores.ndim != 3 or scores.shape[2] != len(meaning):
                 raise DecodeError(
@@ -121,14 +115,29 @@ class ReadText(Stage[ReadTextParams]):
         if not strips:
             return []
         run = self._run(TURNER, tensor(strips, TURNER_WIDTH), frame, until)
-        odds = _first(run, until)
+        odds = first_output(run, until)
         if odds.shape != (len(strips), 2):
             raise DecodeError(f"{TURNER} gave odds of shape {odds.shape} for {len(strips)} lines")
         return [int(index) for index in np.flatnonzero(odds[:, 1] > odds[:, 0])]
 
 
-def _first(run: Run, until: float) -> F32:
-    """The only output of a run."""
+def line_map(predictor: Predictor, frame: Frame, max_side: int) -> Run:
+    """Start to look for lines, once a frame and size, whoever asks; the map is `first_output` of the run."""
+    rows, columns = map_size(frame.height, frame.width, max_side)
+
+    def start() -> Run:
+        scaled = cast("Image", cv2.resize(frame.image, (columns, rows), interpolation=cv2.INTER_LINEAR))
+        return predictor.run(FINDER, {"x": normalised(scaled)}, source=frame.source, bill=frame.bill)
+
+    return frame.memo.get((FINDER, rows, columns), start)
+
+
+def first_output(run: Run, until: float) -> F32:
+    """The only output of a run.
+
+    Raises:
+        AihubError: the model refused or failed; `DeadlineError` after `until`, by the monotonic clock.
+    """
     try:
         outputs = run.result(timeout=max(0.0, until - time.monotonic()))
     except TimeoutError as error:

@@ -73,7 +73,7 @@ class Content(Stage[ContentParams]):
         rows = [k for k, line in enumerate(lines) if any(plain in line for plain in self._words.values())]
         shown = Texts(found.quads[rows], tuple(found.text[k] for k in rows), found.confidence[rows])
         groups = {
-            _key("text/", word): matching
+            key_of("text/", word): matching
             for word, plain in self._words.items()
             if (matching := [place for place, k in enumerate(rows) if plain in lines[k]])
         }
@@ -91,7 +91,7 @@ class Content(Stage[ContentParams]):
         )
         groups: dict[str, list[int]] = {}
         for place, text in enumerate(shown.text):
-            groups.setdefault(_key("code/", text), []).append(place)
+            groups.setdefault(key_of("code/", text), []).append(place)
         return shown, groups
 
 
@@ -110,7 +110,8 @@ def _boxes(quads: np.typing.NDArray[np.float32]) -> F64:
     return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float64)
 
 
-def _key(prefix: str, text: str) -> str:
+def key_of(prefix: str, text: str) -> str:
+    """A name for what was read; a long one is cut and ends in a digest."""
     whole = prefix + text
     if len(whole) <= KEY_LENGTH:
         return whole
