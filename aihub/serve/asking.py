@@ -166,6 +166,8 @@ def order_of(
         fields=payload.fields,
         source=f"{caller.tenant}/{caller.key_id}",
         deadline=deadline,
+        texts=payload.texts,
+        series=payload.series,
     )
 
 
