@@ -164,14 +164,14 @@ anything = st.recursive(
     max_leaves=8,
 )
 shaped = st.fixed_dictionaries(
-    {}, optional={name: anything for name in ("values", "at", "start", "step_s", "more")}
+    {}, optional=dict.fromkeys(("values", "at", "start", "step_s", "more"), anything)
 )
 
 
 @settings(max_examples=200)
 @given(st.lists(shaped | anything, max_size=3))
 def test_whatever_comes_is_sound_or_refused_by_name(tmp_path_factory: Any, given_: list[Any]) -> None:
-    bounds = Settings(home=Path("/tmp"), max_texts=3, max_text_chars=10, max_series_points=4)  # noqa: S108
+    bounds = Settings(home=Path("/tmp"), max_texts=3, max_text_chars=10, max_series_points=4)
     try:
         items = open_series(listed_series(given_), bounds)
     except (InputError, TooLargeError) as error:
