@@ -39,7 +39,9 @@ def read_files(
     ready(algorithm)
     if InputKind.TEXT in algorithm.card.input:
         texts = [_content(file, here.max_text_chars) for file in files]
-        return read(algorithm, _opened_texts(texts, files, here), params, predictor, timeout_s=here.infer_timeout_s)
+        return read(
+            algorithm, _opened_texts(texts, files, here), params, predictor, timeout_s=here.infer_timeout_s
+        )
     items: list[Item] = []
     for file in files:
         given = series_of(_content(file, here.max_series_points), str(file))

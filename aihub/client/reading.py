@@ -82,7 +82,9 @@ class ReadingCalls:
         return _asked(algorithm_id, {"series": sent}, params, timeout_s)
 
 
-def _asked(algorithm_id: str, body: Json, params: Params | None, timeout_s: float | None) -> Call[InferAnswer]:
+def _asked(
+    algorithm_id: str, body: Json, params: Params | None, timeout_s: float | None
+) -> Call[InferAnswer]:
     if params:
         body["params"] = dict(params)
     return Call(inferred, ids=(algorithm_id,), json=body, again=True, timeout_s=timeout_s)
@@ -93,7 +95,9 @@ def _is_one(series: Any) -> bool:
         return True
     if isinstance(series, np.ndarray):
         return series.ndim == 1
-    return bool(len(series)) and all(one is None or isinstance(one, int | float | np.number) for one in series)
+    return bool(len(series)) and all(
+        one is None or isinstance(one, int | float | np.number) for one in series
+    )
 
 
 def _sent(series: Any, field: str) -> Json:

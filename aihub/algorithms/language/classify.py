@@ -58,10 +58,14 @@ class Features:
         seen = [Counter(grams(text)) for text in texts]
         counts = Counter(gram for one in seen for gram in one)
         self._grams = {gram: index for index, gram in enumerate(sorted(counts))}
-        self._rarity = np.array([np.log((1 + len(texts)) / (1 + counts[gram])) + 1 for gram in sorted(counts)])
+        self._rarity = np.array(
+            [np.log((1 + len(texts)) / (1 + counts[gram])) + 1 for gram in sorted(counts)]
+        )
         self._lists = [
             (
-                re.compile("|".join(sorted(map(re.escape, filter(is_han, one)), key=len, reverse=True)) or "$^"),
+                re.compile(
+                    "|".join(sorted(map(re.escape, filter(is_han, one)), key=len, reverse=True)) or "$^"
+                ),
                 frozenset(word for word in one if not is_han(word)),
             )
             for one in lists.values()
@@ -86,7 +90,9 @@ class Features:
     def _hits(self, text: str) -> F64:
         said = plain(text)
         latin = {run for run in runs(text) if not is_han(run)}
-        return np.array([len(set(han.findall(said))) + len(latin & words) for han, words in self._lists], float)
+        return np.array(
+            [len(set(han.findall(said))) + len(latin & words) for han, words in self._lists], float
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

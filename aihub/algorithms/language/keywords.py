@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field as Setting
@@ -28,18 +29,13 @@ _ROUNDS = 30
 _HAN = re.compile(r"[\u3400-\u9fff]{2,}")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z'-]{2,30}")
 
-_STOP_HAN = frozenset(
-    "我们 你们 他们 自己 这个 那个 这些 那些 什么 怎么 为什么 因为 所以 但是 可是 如果 已经 还是 就是 不是 没有 可以 希望 请问 谢谢 现在 今天 昨天 明天 一直 非常 "
-    "很多 时候 这里 那里 一个 一些 有人 需要 进行 通过 以及 或者 而且 然后 还有 之后 之前 目前 比较 问题 情况 有关 部门 尽快 处理 解决 反映 来电 市民 您好 你好 麻烦 "
-    "导致 严重 影响 出来 起来 下去 上来 不能 不会 不要 不敢 应该 可能 知道 觉得 感觉 每天 好几天 几天 好久 里面 外面 旁边 附近 多次".split()
-)
-_STOP_LATIN = frozenset(
-    "the and for are was were been being has have had having not but you your our their his her its this that these those there here "
-    "with from into onto over under about after before since until while when where which what who whom whose why how all any some "
-    "each every both few more most other such only own same than too very can could will would shall should may might must does did "
-    "doing done please thank thanks hello need want get got just also again still now then they them she him out off per via one two "
-    "three because very much many nobody somebody someone everyone".split()
-)
+_COMMON = Path(__file__).with_name("common-words.txt")
+
+
+@lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    """Words that say nothing of what a text is about."""
+    return frozenset(_COMMON.read_text(encoding="utf-8").split())
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +81,9 @@ class FindKeywords(TextStage[KeywordParams]):
         text = passage.text[:LONGEST]
         rows = [*_of_han(text), *_of_latin(text)]
         rows.sort(key=lambda row: (-row.confidence, row.span or (0, 0)))
-        return Fields(tuple(row for row in rows if row.confidence >= self.params.confidence)[: self.params.most])
+        return Fields(
+            tuple(row for row in rows if row.confidence >= self.params.confidence)[: self.params.most]
+        )
 
 
 def _of_han(text: str) -> list[Field]:
@@ -93,12 +91,13 @@ def _of_han(text: str) -> list[Field]:
     if not runs:
         return []
     tokenizer, rarity, usual = _words()
+    common = _common()
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
     for run in runs:
         at = run.start()
         for word in tokenizer.cut(run[0]):
-            if len(word) > 1 and word not in _STOP_HAN:
+            if len(word) > 1 and word not in common:
                 counts[word] += 1
                 first.setdefault(word, at)
             at += len(word)
@@ -107,10 +106,11 @@ def _of_han(text: str) -> list[Field]:
 
 def _of_latin(text: str) -> list[Field]:
     words: list[str] = []
+    common = _common()
     first: dict[str, int] = {}
     for match in _LATIN.finditer(text):
         word = match[0].lower()
-        if word not in _STOP_LATIN:
+        if word not in common:
             words.append(word)
             first.setdefault(word, match.start())
     near: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -7,12 +7,42 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-_DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_DIGITS = {
+    "零": 0,
+    "〇": 0,
+    "一": 1,
+    "二": 2,
+    "两": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+}
 _N = r"(?:\d{1,4}|[零一二两三四五六七八九十]{1,3}|半)"
 _WEEK = "一二三四五六日"
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTH = "(?P<month>" + "|".join(f"{name[:3]}(?:{name[3:]})?" if name[3:] else name for name in _MONTHS) + r")\b\.?"
+_MONTH = (
+    "(?P<month>"
+    + "|".join(f"{name[:3]}(?:{name[3:]})?" if name[3:] else name for name in _MONTHS)
+    + r")\b\.?"
+)
 _SAID = {
     "大前天": -3, "前天": -2, "前晚": -2, "昨天": -1, "昨日": -1, "昨晚": -1, "昨夜": -1, "今天": 0, "今日": 0, "今早": 0, "今晨": 0, "今晚": 0,
     "明天": 1, "明日": 1, "明早": 1, "明晚": 1, "后天": 2,
@@ -25,7 +55,21 @@ _UNIT_S = {
     "分钟": 60, "小时": 3600, "个小时": 3600, "个钟头": 3600, "天": 86400, "日": 86400, "周": 604_800, "个星期": 604_800, "星期": 604_800,
     "minute": 60, "hour": 3600, "day": 86400, "week": 604_800,
 }  # fmt: skip
-_WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "half an": 0.5}
+_WORDS = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "half an": 0.5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +298,22 @@ def _moment(text: str, day: Day, clock: Clock | None) -> tuple[tuple[int, int], 
         return span, name, text[span[0] : span[1]], day.possible
     if clock is not None:
         hour = clock.hour + (12 if day.late and not clock.sure and 5 <= clock.hour < 12 else 0)
-        return span, name, day.value.replace(hour=hour, minute=clock.minute).isoformat(timespec="minutes"), True
+        return (
+            span,
+            name,
+            day.value.replace(hour=hour, minute=clock.minute).isoformat(timespec="minutes"),
+            True,
+        )
     form: date = day.value if day.exact else day.value.date()
-    return span, name, form.isoformat(timespec="minutes") if isinstance(form, datetime) else form.isoformat(), True
+    return (
+        span,
+        name,
+        form.isoformat(timespec="minutes") if isinstance(form, datetime) else form.isoformat(),
+        True,
+    )
 
 
-_GLUE = re.compile(r"[\s,的,]{0,2}(?:at|on|around|about|since)?\s?", re.IGNORECASE)  # noqa: RUF001 - Chinese text
+_GLUE = re.compile(r"[\s,的,]{0,2}(?:at|on|around|about|since)?\s?", re.IGNORECASE)
 
 
 def _beside(text: str, day: tuple[int, int], clock: tuple[int, int]) -> bool:

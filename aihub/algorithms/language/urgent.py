@@ -103,7 +103,7 @@ class FindUrgentWords(TextStage[UrgentParams]):
 def _negated(text: str, start: int) -> bool:
     han = text[start : start + 1] > "\u2e80"
     before = text[max(0, start - (_BEFORE_HAN if han else _BEFORE_LATIN)) : start]
-    clause = re.split(r"[,.;!?\n,。;!?、]", before)[-1]  # noqa: RUF001 - signs of Chinese text
+    clause = re.split(r"[,.;!?\n,。;!?、]", before)[-1]
     return bool(lists().negated.search(clause))
 
 

@@ -7,6 +7,7 @@ penalty for one more is that of the Bayesian information criterion, times what n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ class ChangePoint(SeriesStage[ChangeParams]):
         scaled = (values - values.mean()) / size
         price = self.params.penalty * float(np.log(len(scaled))) * noise.inflation
         edges = [0, *changes(scaled, price, self.params.shortest), len(scaled)]
-        levels = [float(values[a:b].mean()) for a, b in zip(edges, edges[1:], strict=False)]
+        levels = [float(values[a:b].mean()) for a, b in pairwise(edges)]
         rows = []
         for index in range(1, len(edges) - 1):
             left, here, right = edges[index - 1 : index + 2]

@@ -28,7 +28,9 @@ class ForecastParams(StageParams):
     """Settings of `forecast`."""
 
     horizon: int = Field(24, ge=1, le=1000, description="Steps ahead.")
-    level: float = Field(0.9, ge=0.5, le=0.99, description="Share of real values that the interval shall hold.")
+    level: float = Field(
+        0.9, ge=0.5, le=0.99, description="Share of real values that the interval shall hold."
+    )
     season: float = Field(0.0, ge=0, description="Length of the rhythm, seconds; 0 looks for it.")
     scale: Literal["plain", "log"] = Field(
         "plain", description="`log` for what grows by shares of itself: counts of the ill, say."

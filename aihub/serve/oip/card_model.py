@@ -24,7 +24,9 @@ class CardModel(Served):
     platform = "aihub"
     backend = "aihub"
 
-    def __init__(self, algorithm: Algorithm, ground: Ground, given: Sequence[Slot], made: Sequence[Slot]) -> None:
+    def __init__(
+        self, algorithm: Algorithm, ground: Ground, given: Sequence[Slot], made: Sequence[Slot]
+    ) -> None:
         super().__init__(algorithm.card.id, algorithm.card.version, ground)
         self.algorithm = algorithm
         self._face = Face(tuple(given), tuple(made))

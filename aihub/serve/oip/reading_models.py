@@ -85,9 +85,7 @@ class ReadingModel(CardModel):
                 raise DeadlineError(
                     "the request was not begun in time", hint="send fewer at once, or add replicas"
                 )
-            results = read(
-                self.algorithm, items, params, services.predictor, bill=bill, timeout_s=left
-            )
+            results = read(self.algorithm, items, params, services.predictor, bill=bill, timeout_s=left)
             done = time.monotonic()
             made = tensors_of(results)
         PICTURES.labels(self.name).inc(len(items))

@@ -24,10 +24,10 @@ from aihub.serve.oip.classification import classes_wanted, classified
 from aihub.serve.oip.counts import Tallies, engine_tallies
 from aihub.serve.oip.messages import InferRequest, InferResponse
 from aihub.serve.oip.raw_models import RawModel
+from aihub.serve.oip.reading_models import SeriesModel, TextModel
 from aihub.serve.oip.requests import timeout_of
 from aihub.serve.oip.served import Ask, Ground, Served
 from aihub.serve.oip.slots import ordered
-from aihub.serve.oip.reading_models import SeriesModel, TextModel
 from aihub.serve.oip.sound_models import SoundModel
 from aihub.serve.security import Caller
 from aihub.serve.services import Services
