@@ -75,7 +75,7 @@ class ReadingCalls:
             CapacityError: the hub is full, still, after some tries.
             DeadlineError: not done in time.
         """
-        listed = [series] if _is_one(series) else [*series]
+        listed: list[Any] = [series] if _is_one(series) else list(series)
         if not listed:
             raise InputError("there is no series to study", field="series")
         sent = [_sent(one, f"series[{index}]") for index, one in enumerate(listed)]

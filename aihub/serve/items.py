@@ -128,7 +128,7 @@ def _times(one: Mapping[str, Any], count: int, where: str) -> Any:
         raise InputError(
             f"step_s must be a number above 0 and at most {_LONGEST_STEP_S:g}", field=f"{where}.step_s"
         )
-    at = _moment(one.get("start", 0.0), f"{where}.start") + float(step) * np.arange(count)
+    at = _moment(one.get("start", 0.0), f"{where}.start") + float(step) * np.arange(count, dtype=np.float64)
     if (np.diff(at) <= 0).any():
         raise InputError("step_s is too small to tell times apart", field=f"{where}.step_s")
     return at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,22 +51,24 @@ def test_one_series_in_every_form(client: AihubClient, series: Any, at: float) -
 
 
 def test_several_series(client: AihubClient) -> None:
-    given = [[1.0, 2.0], Series.regular([5]), {"values": []}, np.array([9.0])]
+    given: list[Any] = [[1.0, 2.0], Series.regular([5]), {"values": []}, np.array([9.0])]
     results = client.study("highest-value", given, {"bound": 3}).results
     assert [len(one) for one in results] == [0, 1, 0, 1]
 
 
 def test_what_is_wrong_is_an_error_of_the_hub(client: AihubClient) -> None:
-    for ask, error, field in (
+    wrong: Any = [["a"]]
+    cases: list[tuple[Callable[[], object], type[errors.AihubError], str | None]] = [
         (lambda: client.read("text-length", []), errors.InputError, "texts"),
         (lambda: client.study("highest-value", []), errors.InputError, "series"),
-        (lambda: client.study("highest-value", [["a"]]), errors.InputError, "series[0].values"),
+        (lambda: client.study("highest-value", wrong), errors.InputError, "series[0].values"),
         (lambda: client.study("highest-value", {"step_s": 5}), errors.InputError, "series[0].values"),
         (lambda: client.study("highest-value", {"values": [1], "x": 1}), errors.InputError, "series[0].x"),
         (lambda: client.read("text-length", "a", {"limit": -1}), errors.ParamsError, "limit"),
         (lambda: client.read("thing-detection", "a"), errors.UnsupportedTypeError, None),
         (lambda: client.read("text-lenght", "a"), errors.AlgorithmNotFoundError, None),
-    ):
+    ]
+    for ask, error, field in cases:
         with pytest.raises(error) as caught:
             ask()
         if field is not None:

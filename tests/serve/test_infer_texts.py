@@ -85,11 +85,11 @@ def test_series(client: TestClient) -> None:
 
 
 def test_columns(client: TestClient) -> None:
-    body = {"texts": ["a", "ab"], "fields": ["labels", "measures"]}
+    body: dict[str, Any] = {"texts": ["a", "ab"], "fields": ["labels", "measures"]}
     first, second = client.post(TEXT, json=body).json()["results"]
     assert first == {"task": "classification", "labels": ["short"], "measures": {"characters": 1.0}}
     assert second["measures"] == {"characters": 2.0}
-    body = {"series": [{"values": [1, 5]}], "fields": ["at", "values"]}  # type: ignore[dict-item]
+    body = {"series": [{"values": [1, 5]}], "fields": ["at", "values"]}
     assert client.post(SERIES, json=body).json()["results"] == [
         {"task": "series-analysis", "at": [1.0], "values": [5.0]}
     ]

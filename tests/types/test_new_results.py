@@ -138,7 +138,7 @@ def test_detections_keep_what_is_known_of_each() -> None:
     [
         (lambda: Labels(("a",), (), {}), "1 labels with 0"),
         (lambda: Field("a", "b", quad=((0, 0), (1, 1))), "four corners"),
-        (lambda: Points(*[np.zeros(2)] * 4, ("a",), np.zeros(1)), "shape"),
+        (lambda: Points(np.zeros(1), np.zeros(2), np.zeros(1), np.zeros(1), ("a",), np.zeros(1)), "shape"),
         (lambda: Series(np.zeros(2), np.zeros(3)), "one length"),
         (lambda: Series(np.zeros((2, 2)), np.zeros((2, 2))), "one length"),
     ],

@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections import Counter, defaultdict
 from functools import lru_cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,7 @@ def _common() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _words() -> tuple[Any, dict[str, float], float]:
     """jieba's tokenizer, how rare each word is, and what counts for words that are not in that list."""
-    import jieba
-
-    tokenizer = jieba.Tokenizer()
+    tokenizer: Any = import_module("jieba").Tokenizer()
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
     tokenizer.initialized = True
     rarity: dict[str, float] = {}

@@ -62,7 +62,7 @@ class SeriesAnomaly(SeriesStage[AnomalyParams]):
             "season_s": length * grid.step_s,
             "largest": float(far.max()),
         }
-        at = grid.start + grid.step_s * hits
+        at = grid.start + grid.step_s * hits.astype(np.float64)
         expected = usual[hits]
         return Points(
             at, grid.values[hits], expected - room, expected + room, ("anomaly",) * len(hits), score, measures
@@ -80,4 +80,5 @@ def _scatter(left: F64, usual: F64, measured: npt.NDArray[np.bool_]) -> F64:
     middles = np.array([np.median(height[part]) for part in parts])
     sizes = np.array([spread(known[part]) for part in parts])
     # Where values hardly ever differ from usual, the smallest difference is not yet unusual.
-    return np.maximum(np.interp(usual, middles, sizes), 0.2 * overall)
+    scatter: F64 = np.maximum(np.interp(usual, middles, sizes), 0.2 * overall)
+    return scatter

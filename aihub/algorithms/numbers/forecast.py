@@ -86,7 +86,7 @@ class Forecast(SeriesStage[ForecastParams]):
 
     def _points(self, grid: Even, middle: F64, half: F64, measures: dict[str, float]) -> Points:
         count = self.params.horizon
-        at = grid.start + grid.step_s * np.arange(len(grid), len(grid) + count)
+        at = grid.start + grid.step_s * np.arange(len(grid), len(grid) + count, dtype=np.float64)
         value, low, high = (self._straight(one) for one in (middle, middle - half, middle + half))
         score = np.full(count, self.params.level)
         return Points(at, value, low, high, ("forecast",) * count, score, measures)

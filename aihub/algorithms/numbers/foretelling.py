@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,10 @@ def without_seasons(values: F64, seasons: Sequence[int], horizon: int) -> tuple[
 
 def _seasonal(values: F64, length: int) -> F64:
     # Imported here: it takes a second, and cards are listed without it.
-    from statsmodels.tsa.seasonal import STL
+    decompose: Any = import_module("statsmodels.tsa.seasonal").STL
 
     jump = max(1, length // 10)
-    made: Any = STL(
+    made = decompose(
         values, period=length, seasonal=13, robust=False, seasonal_jump=jump, trend_jump=jump,
         low_pass_jump=jump,
     ).fit()  # fmt: skip
@@ -176,7 +177,8 @@ def widths(trial: Trial, way: str, level: float, rows: slice = slice(None)) -> F
     units = np.abs(errors / size)[seen]
     free = max(2.0, 1.5 * trial.independent * len(errors) / len(trial.errors[way]))
     stretch = float(stdtrit(free, (1 + level) / 2) / ndtri((1 + level) / 2))
-    return size * float(np.quantile(units, level)) * stretch
+    half: F64 = size * float(np.quantile(units, level)) * stretch
+    return half
 
 
 def _sizes(errors: F64, seen: npt.NDArray[np.bool_]) -> F64:

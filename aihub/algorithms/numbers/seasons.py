@@ -118,7 +118,8 @@ def robust_expectation(values: F64, length: int) -> F64:
     phase = np.arange(n) % length
     # The median of a whole rhythm is flat; once the rhythm is gone a shorter one follows the level better.
     level: F64 = median_filter(values - usual[phase], window, mode="nearest")
-    return level + usual[phase]
+    expected: F64 = level + usual[phase]
+    return expected
 
 
 def spread(left: F64) -> float:
