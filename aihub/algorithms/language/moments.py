@@ -263,7 +263,9 @@ def _clock(match: re.Match[str]) -> Clock:
     hour = int(number(said["h"])) % 24
     minute = 30 if said.get("half") else int(number(said["m"])) if said.get("m") else 0
     part, half = said.get("part") or "", (said.get("ap") or "").lower().replace(".", "")
-    if half == "pm" or part in _LATER:
+    if part in _LATER and part not in ("下午", "傍晚") and hour == 12:
+        hour = 0
+    elif half == "pm" or part in _LATER:
         hour += 12 if hour < 12 else 0
     elif half == "am":
         hour %= 12

@@ -141,7 +141,15 @@ def test_a_grid_is_bounded_whatever_is_sent() -> None:
         (Series.regular(np.arange(300.0), HOUR), []),
         (waves(1, noise=5), []),
     ],
-    ids=["day", "week", "day of five minutes", "noise", "a rhythm of its own", "a straight line", "too short"],
+    ids=[
+        "day",
+        "week",
+        "day of five minutes",
+        "noise",
+        "a rhythm of its own",
+        "a straight line",
+        "too short",
+    ],
 )
 def test_rhythms(series: Series, seconds: list[float]) -> None:
     grid = even(series)
