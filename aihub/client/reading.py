@@ -75,7 +75,8 @@ class ReadingCalls:
             CapacityError: the hub is full, still, after some tries.
             DeadlineError: not done in time.
         """
-        listed: list[Any] = [series] if _is_one(series) else list(series)
+        given: Any = series
+        listed: list[Any] = [given] if _is_one(given) else list(given)
         if not listed:
             raise InputError("there is no series to study", field="series")
         sent = [_sent(one, f"series[{index}]") for index, one in enumerate(listed)]

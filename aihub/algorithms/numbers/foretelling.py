@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
 
 from aihub.algorithms.numbers.smoothing import smoothed_ahead
 
@@ -166,6 +165,8 @@ def widths(trial: Trial, way: str, level: float, rows: slice = slice(None)) -> F
         level: in (0, 1).
         rows: places that count.
     """
+    from scipy.special import ndtri, stdtrit  # here: it is slow to import
+
     errors = trial.errors[way][rows]
     seen = np.isfinite(errors)
     if not seen.any():

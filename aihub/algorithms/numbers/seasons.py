@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from aihub.algorithms.numbers.even import Even
 
@@ -78,7 +77,11 @@ def _echo(around: F64) -> int:
 
 
 def _trend(values: F64, window: int) -> F64:
-    trend: F64 = uniform_filter1d(values, window, mode="nearest")
+    """Means of `window` values in a row, the ends repeated."""
+    before = window // 2
+    padded = np.concatenate([np.full(before, values[0]), values, np.full(window - 1 - before, values[-1])])
+    sums = np.cumsum(np.concatenate([[0.0], padded - values[0]]))
+    trend: F64 = (sums[window:] - sums[:-window]) / window + values[0]
     return trend
 
 
@@ -106,6 +109,8 @@ def robust_expectation(values: F64, length: int) -> F64:
         values: `(n,)` without holes.
         length: of the rhythm in steps; 0 or 1 for none.
     """
+    from scipy.ndimage import median_filter  # here: it takes half a second, and cards are listed without it
+
     n = len(values)
     window = min(max(length, 15) | 1, max(n // 2, 1) | 1)
     trend: F64 = median_filter(values, window, mode="nearest")

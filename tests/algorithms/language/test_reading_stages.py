@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from typing import Any
@@ -162,7 +163,6 @@ def test_old_texts_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("电话13812345678", [("phone", "13812345678")]),
         ("+86 138 1234 5678", [("phone", "13812345678")]),
-        ("电话13812345678", [("phone", "13812345678")]),
         ("138-1234-5678", [("phone", "13812345678")]),
         ("座机010-62345678转8", [("phone", "010-62345678")]),
         ("400-820-8820", [("phone", "4008208820")]),
@@ -221,7 +221,7 @@ def test_every_wrong_digit_of_an_identity_number_shows(born: Any, order: int, pl
 def test_spans_never_overlap_and_hold_what_was_read(text: str) -> None:
     found = FindPersonalData(PersonalParams(confidence=0), P).read(Passage(text), None)
     spans = [one.span or (0, 0) for one in found.fields]
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     for one, (start, end) in zip(found.fields, spans, strict=True):
         digits = re.sub(r"\D", "", text[start:end])
         if one.name in ("bank-card", "id-number"):

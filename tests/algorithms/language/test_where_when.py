@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import date
 from typing import Any
@@ -153,4 +154,4 @@ def test_whatever_is_said_gives_fields_in_order(text: str, reference: str) -> No
     fields: Any = found(text, reference)
     spans = [one.span for one in fields]
     assert spans == sorted(spans)
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
