@@ -129,6 +129,8 @@ def tried(values: F64, horizon: int, seasons: Sequence[int]) -> Trial:
     reach = min(horizon, max(1, n // 4))
     first = max(2 * longest, n // 3, 4)
     last = n - 1
+    if n - first < reach:  # too short for every way; the season before needs only one season
+        first = max(longest, 2)
     if first > last:
         return Trial({}, 0.0)
     # The last origin sees at least part of the horizon; the first leaves enough to learn from.

@@ -74,6 +74,16 @@ def test_what_is_short_or_constant_is_repeated(values: list[float], first: float
         assert np.isnan(found.low).all(), "nothing is known of how far it may be off"
 
 
+@pytest.mark.parametrize("steps", [3, 10, 336, 340, 400])
+def test_there_is_an_interval_from_three_values_on(steps: int) -> None:
+    hours = np.arange(steps)
+    noise = np.random.default_rng(1).normal(0, 1, steps)
+    weekly = Series.regular(100 + 50 * np.sin(2 * np.pi * hours / 168) + noise, HOUR)
+    found = foretold(weekly, horizon=24)
+    assert (found.low < found.high).all()
+    assert found.low.max() < 151
+
+
 def test_nothing_gives_nothing() -> None:
     for values in ([], [np.nan] * 5):
         assert len(foretold(Series.regular(values))) == 0
