@@ -1,7 +1,7 @@
 """What an example must give: the words of `expect` in a card, and the watch that holds results against them.
 
 expect:
-  labels: {person: ">=2", dog: 0}     rows of that label, the most on any frame
+  labels: {person: ">=2", dog: 0}     rows of that label (fields of that name), the most on any frame
   texts: ["NO PARKING"]               each occurs in a line that was read, or in what was said
   codes: ["https://example.org"]      each is the whole content of a code that was read
   fields: {id-number: "110101..."}    a field of that name was read with that value
@@ -164,6 +164,8 @@ class Watch:
         elif isinstance(found, Codes):
             self.codes.update(found.text)
         elif isinstance(found, Fields):
+            for name, count in Counter(one.name for one in found.fields).items():
+                self.labels[name] = max(self.labels[name], count)
             self.fields.update((one.name, one.value) for one in found.fields)
             self.valid.update((one.name, one.valid) for one in found.fields)
         elif isinstance(found, Mask):

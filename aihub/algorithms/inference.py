@@ -156,7 +156,7 @@ class _Look:
     def __init__(self, frame: Frame, predictor: Predictor, asked: _Asked, until: float) -> None:
         self._frame, self._asked = frame, asked
         # Several algorithms on one bill: what each costs can only be told where every stage has a bill of its own.
-        self._split = frame.bill is not None and len(asked.links) > 1
+        self._split = frame.bill is not None and len(asked.links) + len(asked.following) > 1
         whole = None if self._split else frame.bill
         self._chains = Chains(OnBehalf(predictor, bill=whole, deadline=until), billed=self._split)
         self._ends: dict[int, Node] = {}

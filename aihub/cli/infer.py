@@ -14,6 +14,7 @@ from aihub.algorithms.inference import infer as run_inference
 from aihub.cli.listen import listen, listens
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, print_json, say
+from aihub.cli.reading import read_files, reads
 from aihub.cli.results import show
 from aihub.cli.values import parse_params
 from aihub.errors import ImageDecodeError, InputError, UnsupportedTypeError
@@ -33,7 +34,9 @@ def infer(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE", help="Pictures (JPEG, PNG, WebP, BMP) or recordings (WAV, FLAC, OGG, MP3)."
+            metavar="FILE",
+            help="Pictures (JPEG, PNG, WebP, BMP), recordings (WAV, FLAC, OGG, MP3), texts (one a file, - for standard input) or "
+            "series (CSV: values, or times and values).",
         ),
     ],
     param: Annotated[
@@ -45,7 +48,7 @@ def infer(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run one algorithm on pictures or recordings, here, without a hub.
+    """Run one algorithm on pictures, recordings, texts or series, here, without a hub.
 
     With --json: one object for one file, a list of them for several.
     """
@@ -58,6 +61,12 @@ def infer(
                 raise InputError("results of sound cannot be drawn", field="out")
             heard = listen(chosen, files, params, runtime.predictor, here)
             _print(files, heard, [None] * len(files), json=json)
+            return
+        if reads(chosen):
+            if out:
+                raise InputError("only results of pictures can be drawn", field="out")
+            found = read_files(chosen, files, params, runtime.predictor, here)
+            _print(files, found, [None] * len(files), json=json)
             return
         frames = [read_frame(file, here) for file in files]
         for model in chosen.models():

@@ -113,7 +113,7 @@ class AlgorithmCalls:
             DeadlineError: not done in time.
         """
         asked = {"params": params or None, "annotate": annotate or None}
-        return Call(_inferred, ids=(algorithm_id,), again=True, timeout_s=timeout_s, **sent(images, asked))
+        return Call(inferred, ids=(algorithm_id,), again=True, timeout_s=timeout_s, **sent(images, asked))
 
     @call("POST", "/v1/algorithms/{algorithm_id}/infer")
     def infer_columns(
@@ -193,7 +193,8 @@ class AlgorithmCalls:
         return Call(_inferred_many, again=True, timeout_s=timeout_s, **sent(images, asked))
 
 
-def _inferred(response: httpx2.Response) -> InferAnswer:
+def inferred(response: httpx2.Response) -> InferAnswer:
+    """An answer to one algorithm."""
     body = response.json()
     rows = body["results"]
     results = [result_from_json(row) for row in rows]

@@ -13,6 +13,7 @@ from aihub.client.events import EventCalls, SinkCalls
 from aihub.client.feedback import FeedbackCalls
 from aihub.client.jobs import JobCalls
 from aihub.client.live_sound import Chunk, LiveHeard
+from aihub.client.reading import ReadingCalls
 from aihub.client.status import StatusCalls
 from aihub.client.streams import StreamCalls
 from aihub.client.tenants import AccountCalls, TenantCalls
@@ -20,6 +21,7 @@ from aihub.client.tenants import AccountCalls, TenantCalls
 
 class HubCalls(
     AlgorithmCalls,
+    ReadingCalls,
     AudioCalls,
     StreamCalls,
     EventCalls,

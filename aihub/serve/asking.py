@@ -31,7 +31,7 @@ from aihub.serve.pictures import CONTENT_TYPES, READS, UNDECLARED
 from aihub.serve.security import Caller
 from aihub.serve.services import Services
 from aihub.settings import Settings
-from aihub.types import InputKind
+from aihub.types import AlgorithmCard, InputKind
 
 SMALL_JSON = 64 * 1024
 """JSON up to this many bytes is read on the event loop, in about a millisecond at worst; more in a worker thread."""
@@ -40,7 +40,13 @@ SUGGESTIONS = 4
 
 
 async def read_payload(
-    request: Request, query: Payload, settings: Settings, *, many: bool, timeout_s: float
+    request: Request,
+    query: Payload,
+    settings: Settings,
+    *,
+    many: bool,
+    timeout_s: float,
+    card: AlgorithmCard | None = None,
 ) -> Payload | bytes:
     """What the request asks for, or its body where that is JSON too large to be read here.
 
@@ -50,6 +56,7 @@ async def read_payload(
         settings: says how many pictures there may be.
         many: whether the request names its algorithms itself.
         timeout_s: longest wait for the body, seconds.
+        card: of the algorithm that the path names: text for one that takes none is refused unread.
 
     Raises:
         InputError: the body is wrong; names the field.
@@ -70,6 +77,8 @@ async def read_payload(
                 body = await request.body()
                 return body if len(body) > SMALL_JSON else payload_from_json(body, many=many).over(query)
             if content_type == "text/plain":
+                if card is not None:
+                    _reads(card)
                 return Payload(texts=(_plain_text(await request.body()),)).over(query)
             if content_type in CONTENT_TYPES or content_type in UNDECLARED:
                 picture = Upload(await request.body(), content_type)
@@ -81,6 +90,14 @@ async def read_payload(
         field="Content-Type",
         hint=f"{READS} with its own content type, a form with `image` parts, text/plain, or JSON",
     )
+
+
+def _reads(card: AlgorithmCard) -> None:
+    try:
+        takes(card, InputKind.TEXT)
+    except UnsupportedTypeError as error:
+        error.field = "Content-Type"
+        raise
 
 
 def _plain_text(body: bytes) -> str:
@@ -166,6 +183,8 @@ def order_of(
         fields=payload.fields,
         source=f"{caller.tenant}/{caller.key_id}",
         deadline=deadline,
+        texts=payload.texts,
+        series=payload.series,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,7 @@ def open_series(
     given: Sequence[Mapping[str, Any]], settings: Settings, bill: Bill | None = None
 ) -> list[Item]:
     """Series as stages take them: `{"values": [1, null, 3], "start": "2026-01-01T00:00:00Z", "step_s": 3600}`, or `at` with
-    one time a value in place of `start` and `step_s`. Times are ISO 8601 or seconds since the epoch.
+    one time a value in place of `start` and `step_s`. Times are ISO 8601, UTC where no zone is said, or seconds since the epoch.
 
     Raises:
         InputError: one is of another form; names the field.
@@ -128,13 +128,18 @@ def _times(one: Mapping[str, Any], count: int, where: str) -> Any:
         raise InputError(
             f"step_s must be a number above 0 and at most {_LONGEST_STEP_S:g}", field=f"{where}.step_s"
         )
-    return _moment(one.get("start", 0.0), f"{where}.start") + float(step) * np.arange(count)
+    at = _moment(one.get("start", 0.0), f"{where}.start") + float(step) * np.arange(count, dtype=np.float64)
+    if (np.diff(at) <= 0).any():
+        raise InputError("step_s is too small to tell times apart", field=f"{where}.step_s")
+    return at
 
 
 def _moment(value: object, where: str) -> float:
     if isinstance(value, str) and len(value) <= 64:
         try:
-            return datetime.fromisoformat(value).timestamp()
+            moment = datetime.fromisoformat(value)
+            # Without a zone it would be the zone of whichever machine answers.
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError, OSError) as error:
             raise InputError("a time is ISO 8601 or seconds since the epoch", field=where) from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LATEST:

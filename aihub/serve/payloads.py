@@ -101,6 +101,8 @@ class Payload:
             return self
         if self.pictures and query.pictures:
             raise InputError("send pictures or `url`, not both", field="url")
+        if query.pictures and (self.texts or self.series):
+            raise InputError("send texts, series or `url`, not both", field="url")
         if self.algorithms and query.algorithms:
             raise InputError(
                 "name the algorithms in the body or in the query, not in both", field="algorithms"

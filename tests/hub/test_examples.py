@@ -56,6 +56,11 @@ def needs(program: str) -> None:
     [
         ("python_sync.py", "aihub", [CODE, "refused: colour", "blurred-picture ->"]),
         ("python_async.py", "aihub", [CODE, "8 pictures", "alarms within 2 s: "]),
+        (
+            "texts_and_series.py",
+            "aihub",
+            ["about: garbage", "refused: horizon", "said before: [[], [], ['0']]"],
+        ),
         ("triton_http.py", "tritonclient.http", [CODE, "ready: ", "refused: "]),
         ("triton_grpc.py", "tritonclient.grpc", [CODE, "ready: ", "refused: ", "8 codes"]),
         ("openai_audio.py", "openai", ["models: ", "whisper-1"]),

@@ -30,7 +30,7 @@ class AlgorithmModel(CardModel):
     """One algorithm card."""
 
     def __init__(self, algorithm: Algorithm, ground: Ground) -> None:
-        super().__init__(algorithm, ground, _INPUT, output_slots(result_types(algorithm)))
+        super().__init__(algorithm, ground, (_INPUT,), output_slots(result_types(algorithm)))
 
     def unsuited(self) -> str:
         """That it cannot look at single pictures."""

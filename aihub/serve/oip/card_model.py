@@ -17,17 +17,19 @@ class CardModel(Served):
     Args:
         algorithm: of that card.
         ground: what it stands on.
-        given: its input.
+        given: its inputs.
         made: its outputs.
     """
 
     platform = "aihub"
     backend = "aihub"
 
-    def __init__(self, algorithm: Algorithm, ground: Ground, given: Slot, made: Sequence[Slot]) -> None:
+    def __init__(
+        self, algorithm: Algorithm, ground: Ground, given: Sequence[Slot], made: Sequence[Slot]
+    ) -> None:
         super().__init__(algorithm.card.id, algorithm.card.version, ground)
         self.algorithm = algorithm
-        self._face = Face((given,), tuple(made))
+        self._face = Face(tuple(given), tuple(made))
 
     @abstractmethod
     def unsuited(self) -> str:

@@ -221,7 +221,10 @@ def to_json(tensor: Tensor) -> list[Any]:
                 field=tensor.name,
                 hint=hint,
             ) from error
-    if tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+    finite = tensor.data.dtype.kind != "f" or bool(np.isfinite(tensor.data).all())
+    if not finite and tensor.holes and not np.isinf(tensor.data).any():
+        return [None if value != value else value for value in tensor.data.ravel().tolist()]
+    if not finite:
         raise InputError(
             f"output {tensor.name!r} holds numbers that are not finite, which JSON cannot carry",
             field=tensor.name,

@@ -46,6 +46,7 @@ class Tensor:
         shape: sizes, each at least 0; those of `data`.
         data: elements of that type; BYTES as `bytes` in an object array.
         parameters: what was said about this tensor alone.
+        holes: whether NaN is for what was not said, so that JSON has null in its place.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Tensor:
     shape: tuple[int, ...]
     data: Array
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    holes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def _of_fields(found: Sequence[Fields]) -> dict[str, Tensor]:
 
 
 def _of_points(found: Sequence[Points]) -> dict[str, Tensor]:
-    return dict(
+    made = dict(
         [
             _joined("at", [one.at for one in found], np.float64),
             _joined("values", [one.value for one in found], np.float64),
@@ -223,6 +224,7 @@ def _of_points(found: Sequence[Points]) -> dict[str, Tensor]:
             _joined("scores", [one.score for one in found], np.float32),
         ]
     )
+    return made | {name: replace(made[name], holes=True) for name in ("values", "lows", "highs")}
 
 
 def _of_pictures(found: Sequence[Picture]) -> dict[str, Tensor]:

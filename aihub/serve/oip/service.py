@@ -19,10 +19,12 @@ from aihub.errors import ConflictError, ModelNotFoundError, WeightsMissingError
 from aihub.serve.admission import Admission
 from aihub.serve.audio.desk import SoundDesk
 from aihub.serve.oip.algorithm_models import AlgorithmModel
+from aihub.serve.oip.card_model import CardModel
 from aihub.serve.oip.classification import classes_wanted, classified
 from aihub.serve.oip.counts import Tallies, engine_tallies
 from aihub.serve.oip.messages import InferRequest, InferResponse
 from aihub.serve.oip.raw_models import RawModel
+from aihub.serve.oip.reading_models import SeriesModel, TextModel
 from aihub.serve.oip.requests import timeout_of
 from aihub.serve.oip.served import Ask, Ground, Served
 from aihub.serve.oip.slots import ordered
@@ -73,7 +75,7 @@ class OipService:
             self._models = {
                 card.name: RawModel(card, engine, signatures, self._ground) for card in engine.store.cards()
             }
-        self._algorithms: dict[str, AlgorithmModel | SoundModel] = {}
+        self._algorithms: dict[str, CardModel] = {}
 
     def server_metadata(self) -> dict[str, Any]:
         """`{"name", "version", "extensions"}`."""
@@ -254,10 +256,14 @@ class OipService:
                 return known
         return self._models.get(name)
 
-    def _made(self, algorithm: Algorithm) -> AlgorithmModel | SoundModel:
+    def _made(self, algorithm: Algorithm) -> CardModel:
         kinds = algorithm.card.input
         if InputKind.AUDIO in kinds and InputKind.IMAGE not in kinds:
             return SoundModel(algorithm, self._sound, self._ground)
+        if InputKind.TEXT in kinds and InputKind.IMAGE not in kinds:
+            return TextModel(algorithm, self._ground)
+        if InputKind.SERIES in kinds and InputKind.IMAGE not in kinds:
+            return SeriesModel(algorithm, self._ground)
         return AlgorithmModel(algorithm, self._ground)
 
     def _visible(self, caller: Caller) -> list[Served]:

@@ -33,7 +33,7 @@ class SoundModel(CardModel):
             Task.SOUND: Recording,
         }
         given = gives(algorithm)
-        super().__init__(algorithm, ground, _INPUT, output_slots([kinds[given]] if given in kinds else []))
+        super().__init__(algorithm, ground, (_INPUT,), output_slots([kinds[given]] if given in kinds else []))
         self._desk = desk
 
     def unsuited(self) -> str:

@@ -176,7 +176,8 @@ async def _respond(request: Request, caller: Caller, algorithm: Algorithm | None
     query, many = NOTHING, algorithm is None
     if request.scope["query_string"]:
         query = payload_from_query(request.query_params.multi_items(), algorithm.card if algorithm else None)
-    read = await read_payload(request, query, settings, many=many, timeout_s=timeout_s)
+    card = algorithm.card if algorithm else None
+    read = await read_payload(request, query, settings, many=many, timeout_s=timeout_s, card=card)
     settle = partial(
         order_of,
         services=parts.services,

@@ -1,0 +1,137 @@
+"""`find-personal-data`: phone numbers, identity numbers, bank cards, e-mail addresses and plates in a text, with where they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from pydantic import Field as Setting
+
+from aihub.algorithms.base import StageParams
+from aihub.algorithms.reading import TextStage
+from aihub.types import AnyResult, Field, Fields, Passage
+
+LONGEST = 20_000
+"""Characters that are looked at."""
+
+_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
+"""Full width signs to half width, one for one, so that places stay what they are."""
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK = "10X98765432"
+
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_CARD_WORDS = re.compile(r"卡号|银行卡|信用卡|账号|帐号|card|account", re.IGNORECASE)
+_NEAR = 12
+"""Characters before a number in which a word may say what it is."""
+
+
+def valid_id_number(text: str) -> bool:
+    """Whether a resident identity number of 18 signs has a real date and the right check digit (GB 11643).
+
+    >>> valid_id_number("11010519491231002X"), valid_id_number("110105194912310021")
+    (True, False)
+    """
+    number = text.upper()
+    try:
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
+    return _CHECK[total % 11] == number[17]
+
+
+def valid_card(text: str) -> bool:
+    """Whether the digits keep the rule of Luhn (ISO/IEC 7812).
+
+    >>> valid_card("4111111111111111"), valid_card("4111111111111112")
+    (True, False)
+    """
+    digits = [int(digit) for digit in reversed(text)]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0 and len(set(text)) > 1
+
+
+class PersonalParams(StageParams):
+    """Settings of `find-personal-data`."""
+
+    kinds: tuple[str, ...] = Setting((), description="Kinds to look for; none looks for all.")
+    confidence: float = Setting(0.5, ge=0, le=1, description="Least confidence.")
+
+
+class FindPersonalData(TextStage[PersonalParams]):
+    """Forms and check digits; nothing is looked up anywhere."""
+
+    name = "find-personal-data"
+
+    def read(self, passage: Passage, found: AnyResult | None) -> Fields:  # noqa: ARG002 - a first stage
+        """Fields `id-number`, `bank-card`, `phone`, `email`, `plate`, in reading order; none overlaps another.
+
+        `valid` tells whether check digits are right, None for what has none.
+        """
+        text = passage.text[:LONGEST].translate(_WIDE)
+        taken: list[tuple[int, int]] = []
+        rows: list[Field] = []
+        for look in (_emails, _id_numbers, _cards, _phones, _plates):
+            for row in look(text):
+                start, end = row.span or (0, 0)
+                if all(end <= first or start >= last for first, last in taken):
+                    taken.append((start, end))
+                    rows.append(row)
+        wanted = self.params.kinds
+        kept = [
+            row
+            for row in rows
+            if row.confidence >= self.params.confidence and (not wanted or row.name in wanted)
+        ]
+        return Fields(tuple(sorted(kept, key=lambda row: row.span or (0, 0))))
+
+
+_EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}(?![\w-])", re.ASCII)  # fmt: skip
+_ID = re.compile(r"(?<![0-9A-Za-z])[1-8]\d{5}(?:18|19|20)\d{9}[0-9Xx](?![0-9A-Za-z])")
+_CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-]?\d)")
+_MOBILE = re.compile(r"(?<![\d-])(?:\+?86[ -]?)?(1[3-9]\d(?:[ -]?\d{4}){2})(?!\d)")
+_FIXED = re.compile(r"(?<![\d-])(?:\(0\d{2,3}\)|0\d{2,3}[ -])[ ]?[2-9]\d{6,7}(?:-\d{1,5})?(?!\d)")
+_FREE = re.compile(r"(?<![\d-])(?:400|800)-?\d{3}-?\d{4}(?!\d)")
+_WORLD = re.compile(r"(?<![\d+])\+(?!86)\d{1,3}(?:[ -]?\d{2,4}){2,4}(?!\d)")
+_PLATE = re.compile(rf"[{_PROVINCES}][A-HJ-NP-Z][ ·.-]?(?:[A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳]|[DF][A-HJ-NP-Z0-9]\d{{4}}|\d{{5}}[DF])(?![A-Za-z0-9])")  # fmt: skip
+
+
+def _emails(text: str) -> Iterator[Field]:
+    for match in _EMAIL.finditer(text):
+        yield Field("email", match[0].lower(), 0.95, None, span=match.span())
+
+
+def _id_numbers(text: str) -> Iterator[Field]:
+    for match in _ID.finditer(text):
+        right = valid_id_number(match[0])
+        yield Field("id-number", match[0].upper(), 0.99 if right else 0.6, right, span=match.span())
+
+
+def _cards(text: str) -> Iterator[Field]:
+    for match in _CARD.finditer(text):
+        digits = re.sub(r"\D", "", match[0])
+        said = bool(_CARD_WORDS.search(text[max(0, match.start() - _NEAR) : match.start()]))
+        right = valid_card(digits)
+        if right and (said or len(digits) >= 16):
+            yield Field("bank-card", digits, 0.95 if said else 0.8, True, span=match.span())
+        elif said:
+            yield Field("bank-card", digits, 0.55, False, span=match.span())
+
+
+def _phones(text: str) -> Iterator[Field]:
+    forms: tuple[tuple[re.Pattern[str], float, Callable[[re.Match[str]], str]], ...] = (
+        (_MOBILE, 0.95, lambda match: re.sub(r"\D", "", match[1])),
+        (_FIXED, 0.9, lambda match: re.sub(r"[^\d-]", "", match[0].replace(")", "-"))),
+        (_FREE, 0.8, lambda match: re.sub(r"\D", "", match[0])),
+        (_WORLD, 0.8, lambda match: "+" + re.sub(r"\D", "", match[0])),
+    )
+    for form, confidence, value in forms:
+        for match in form.finditer(text):
+            yield Field("phone", value(match), confidence, None, span=match.span())
+
+
+def _plates(text: str) -> Iterator[Field]:
+    for match in _PLATE.finditer(text):
+        yield Field("plate", re.sub(r"[ ·.-]", "", match[0]), 0.9, None, span=match.span())
