@@ -117,9 +117,9 @@ class Transcribe(SoundStage[TranscribeParams]):
         return loud_parts(sound)
 
 
-def loud_parts(sound: Sound) -> Iterator[Stretch]:
+def loud_parts(sound: Sound, rules: VoiceRules = RULES) -> Iterator[Stretch]:
     """Stretches by loudness alone, for machines without the network that tells speech: noise counts as speech then."""
-    gate = Gate(RULES)
+    gate = Gate(rules)
     whole = len(sound.samples) // STEP * STEP
     loudness = np.sqrt(np.mean(sound.samples[:whole].reshape(-1, STEP) ** 2, axis=1, dtype=np.float32))
     floor = max(LOUD, 3 * float(np.percentile(loudness, 5))) if len(loudness) else LOUD
