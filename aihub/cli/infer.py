@@ -41,7 +41,11 @@ def infer(
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; JSON or plain text. Repeat."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to draw the results on the pictures, or to write the sound that was made.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to draw the results on the pictures, or to write the sound that was made.",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -92,7 +92,9 @@ def sound_folder(algorithm: Algorithm, out: Path | None) -> Path | None:
     if out is None:
         return None
     if gives(algorithm) is not Task.SOUND:
-        raise InputError("only sound that was made can be written, and this algorithm makes none", field="out")
+        raise InputError(
+            "only sound that was made can be written, and this algorithm makes none", field="out"
+        )
     return output_folder(out)
 
 

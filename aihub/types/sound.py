@@ -196,9 +196,7 @@ class SoundEvents:
         """From rows of label, start, end and score; put in the order of time."""
         ordered = sorted(rows, key=lambda row: (row[1], row[2], row[0]))
         columns = [np.array([row[at] for row in ordered], np.float32) for at in (1, 2, 3)]
-        return cls(
-            tuple(row[0] for row in ordered), columns[0], columns[1], columns[2], dict(measures or {})
-        )
+        return cls(tuple(row[0] for row in ordered), columns[0], columns[1], columns[2], dict(measures or {}))
 
     def __len__(self) -> int:
         return len(self.label)

@@ -54,7 +54,7 @@ class SoundFaults(SoundStage[FaultParams]):
         if not len(samples):
             return SoundEvents.of(())
         cut = _cut(samples, self.params.limit)
-        rows = [*self._quiet(sound), *self._clipped(sound, cut)]
+        rows = [*self._quiet(sound), *self._clipped(cut)]
         square = float(np.mean(np.square(samples, dtype=np.float64)))
         measures = {
             "peak_dbfs": float(20 * np.log10(max(float(np.abs(samples).max()), 1e-6))),
@@ -78,7 +78,7 @@ class SoundFaults(SoundStage[FaultParams]):
                     under = self.params.silence - float(level[first : last + 1].mean())
                     yield label, start, end, 1.0 if label == DEAD else min(0.5 + max(under, 0.0) / 40, 1.0)
 
-    def _clipped(self, sound: Sound, cut: npt.NDArray[np.bool_]) -> Rows:
+    def _clipped(self, cut: npt.NDArray[np.bool_]) -> Rows:
         places = np.flatnonzero(cut)
         if not len(places):
             return

@@ -17,7 +17,10 @@ class TurnParams(StageParams):
     """Settings of `talk-time`."""
 
     pause: float = Field(
-        1.0, ge=0, le=60, description="A pause of this length ends a turn; shorter ones belong to it, seconds."
+        1.0,
+        ge=0,
+        le=60,
+        description="A pause of this length ends a turn; shorter ones belong to it, seconds.",
     )
 
 
@@ -47,7 +50,9 @@ class TalkTime(SoundStage[TurnParams]):
             (TURN, float(starts[first]), float(ends[last]), float(found.score[first : last + 1].mean()))
             for first, last in zip(firsts, lasts, strict=True)
         ]
-        silences = np.diff(np.concatenate([[0.0], np.stack([starts, ends], 1).ravel(), [sound.duration]]))[::2]
+        silences = np.diff(np.concatenate([[0.0], np.stack([starts, ends], 1).ravel(), [sound.duration]]))[
+            ::2
+        ]
         measures = {
             "talk_s": talk,
             "talk_share": min(talk / sound.duration, 1.0) if sound.duration else 0.0,
