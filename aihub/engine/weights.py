@@ -131,6 +131,38 @@ def check_graph(path: Path) -> None:
         raise ArtifactError(f"what came is not trusted: {error}") from error
 
 
+def is_text(card: ModelCard) -> bool:
+    """Whether its file is a text that belongs to a graph, such as the words of a speech recogniser: its address ends in `.txt`."""
+    return card.artifact.uri.endswith(".txt")
+
+
+def text_of(data: bytes) -> str:
+    """The content of such a file.
+
+    Raises:
+        ArtifactError: it is no text, or one that a server or Git put in its place.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"not a text: {error}") from error
+    if not text.strip() or text.lstrip().lower().startswith(("<!doctype", "<html", "version https://git-lfs")):
+        raise ArtifactError("not the text, but a page or a pointer in its place")
+    return text
+
+
+def check_text(path: Path) -> None:
+    """The same for texts as `check_graph` for graphs.
+
+    Raises:
+        ArtifactError: it is none.
+    """
+    try:
+        text_of(path.read_bytes())
+    except (ArtifactError, OSError) as error:
+        raise ArtifactError(f"what came is not trusted: {error}") from error
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file.
 

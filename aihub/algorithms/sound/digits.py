@@ -14,7 +14,7 @@ from aihub.types import SAMPLE_RATE, Samples, Sound, SoundEvents
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GRAMMAR = f"#JSGF V1.0; grammar digits; public <digit> = {' | '.join(WORDS)};"
-RULES = VoiceRules(min_speech_s=0.1, min_silence_s=0.2, pad_s=0.05)
+RULES = VoiceRules(min_speech_s=0.1, min_silence_s=0.3, pad_s=0.15)
 """One digit a stretch: a grammar of many digits in a row gets half of them wrong."""
 LONGEST_S = 1.5
 """Longer stretches are no single digit."""

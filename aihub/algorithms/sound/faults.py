@@ -19,6 +19,8 @@ STUCK = 1e-5
 """Samples that differ by less come from no microphone: a third of the smallest step of 16 bits."""
 TOGETHER = 3
 """Samples in a row at the limit: one or two are the peak of a sound that was made just loud enough."""
+FLAT = 2e-4
+"""What is cut differs by less from one sample to the next: six of the smallest steps of 16 bits."""
 NEAR_S = 0.2
 """Clipped peaks that lie no further apart are one event."""
 
@@ -93,13 +95,14 @@ class SoundFaults(SoundStage[FaultParams]):
 
 
 def _cut(samples: Samples, limit: float) -> npt.NDArray[np.bool_]:
-    """Which samples lie in a row of at least `TOGETHER` at the same end of the scale."""
-    at_end = np.where(np.abs(samples) >= limit, np.sign(samples), 0).astype(np.int8)
+    """Which samples lie in a flat row of at least `TOGETHER` at the same end of the scale: the round top of a loud tone is none."""
     cut = np.zeros(len(samples), bool)
     for side in (-1, 1):
-        for first, last in runs(at_end == side):
-            if last - first + 1 >= TOGETHER:
-                cut[first : last + 1] = True
+        at_end = samples * side >= limit
+        flat = at_end[1:] & at_end[:-1] & (np.abs(np.diff(samples)) <= FLAT)
+        for first, last in runs(flat):
+            if last - first + 2 >= TOGETHER:
+                cut[first : last + 2] = True
     return cut
 
 

@@ -14,6 +14,7 @@ from aihub.algorithms.base import StageParams
 from aihub.algorithms.hearing import HeardResult, SoundStage, in_time
 from aihub.algorithms.sound import sphinx
 from aihub.algorithms.sound.ctc import CtcRecogniser
+from aihub.algorithms.sound.paraformer import ParaformerRecogniser, is_paraformer
 from aihub.algorithms.sound.voice import MODEL as VOICE
 from aihub.algorithms.sound.voice import STEP, Gate, Stretch, VoiceRules, speech_in
 from aihub.errors import WeightsMissingError
@@ -102,7 +103,8 @@ class Transcribe(SoundStage[TranscribeParams]):
 
     def _recogniser(self) -> Recogniser:
         if not self.predictor.missing([NETWORK]):
-            return CtcRecogniser(self.predictor, NETWORK, self.params.language)
+            kind = ParaformerRecogniser if is_paraformer(self.predictor.metadata(NETWORK)) else CtcRecogniser
+            return kind(self.predictor, NETWORK, self.params.language)
         if self.params.language.lower().partition("-")[0] not in (AUTO, sphinx.LANGUAGE, ""):
             raise WeightsMissingError(
                 f"speech in {self.params.language!r} needs a model that is not here",
