@@ -30,7 +30,7 @@ def tokens_of(predictor: Predictor, model: str, metadata: Mapping[str, str]) -> 
     if predictor.missing([apart]):
         raise WeightsMissingError(
             f"the tokens of {model} are not here",
-            hint=f"pull the file that belongs to it: `aihub models list` shows it with the role {apart}",
+            hint=f"aihub models pull {apart}",
             field="language",
         )
     text = predictor.metadata(apart).get("text", "")
