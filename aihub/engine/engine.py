@@ -29,8 +29,8 @@ from aihub.engine.model import LiveModel, LoadedModel, Payload, Picture, Tensors
 from aihub.engine.preprocess import prepare
 from aihub.engine.store import ModelStore
 from aihub.engine.tuner import TuneProgress, TuneReport
-from aihub.engine.workers import Lane, Run, Workers
 from aihub.engine.weights import is_text, text_of
+from aihub.engine.workers import Lane, Run, Workers
 from aihub.errors import (
     AihubError,
     CapacityError,

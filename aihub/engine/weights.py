@@ -146,7 +146,9 @@ def text_of(data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise ArtifactError(f"not a text: {error}") from error
-    if not text.strip() or text.lstrip().lower().startswith(("<!doctype", "<html", "version https://git-lfs")):
+    if not text.strip() or text.lstrip().lower().startswith(
+        ("<!doctype", "<html", "version https://git-lfs")
+    ):
         raise ArtifactError("not the text, but a page or a pointer in its place")
     return text
 

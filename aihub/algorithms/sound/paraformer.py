@@ -72,9 +72,7 @@ class ParaformerRecogniser:
         if not len(features):
             return []
         if features.shape[1] != len(self._mean):
-            raise DecodeError(
-                f"{features.shape[1]} features, but the network was told of {len(self._mean)}"
-            )
+            raise DecodeError(f"{features.shape[1]} features, but the network was told of {len(self._mean)}")
         feeds: dict[str, Tensor] = {
             "speech": ((features + self._mean) * self._scale)[None],
             "speech_lengths": np.array([len(features)], np.int32),
@@ -109,7 +107,12 @@ def spell(logits: F32, tokens: tuple[str, ...], start: float, end: float) -> lis
             continue
         text = sign.removesuffix(GOES_ON)
         begun = open_word or Word("", start + row * step, end, 1.0)
-        word = Word(begun.text + text, begun.start, min(start + (row + 1) * step, end), min(begun.confidence, sure[row]))
+        word = Word(
+            begun.text + text,
+            begun.start,
+            min(start + (row + 1) * step, end),
+            min(begun.confidence, sure[row]),
+        )
         open_word = word if sign.endswith(GOES_ON) else None
         if open_word is None:
             words.append(word)

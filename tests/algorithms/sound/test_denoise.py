@@ -67,7 +67,8 @@ def test_the_real_network_gives_what_its_makers_give(tmp_path: Path) -> None:
     if not media or not mirror:
         pytest.skip("needs the real media and weights")
     mixed, wanted = (
-        decode_sound((Path(media) / "audio/enhance" / name).read_bytes())[:32000] for name in ("mix.wav", "enh.wav")
+        decode_sound((Path(media) / "audio/enhance" / name).read_bytes())[:32000]
+        for name in ("mix.wav", "enh.wav")
     )
     store = ModelStore.from_folder(data_folder("models"), cache=tmp_path / "cache", mirror=mirror)
     with Engine(store, profiles=tmp_path / "profiles") as engine:

@@ -64,7 +64,11 @@ def card(folder: Path, name: str, data: bytes, role: str) -> ModelCard:
     digest = hashlib.sha256(data).hexdigest()
     artifact = Artifact(uri=f"file:{folder / name}", sha256=digest, bytes=len(data), license="MIT")
     return ModelCard(
-        name=name.replace(".", "-"), task=Task.SPEECH_RECOGNITION, summary="Tiny.", roles=(role,), artifact=artifact
+        name=name.replace(".", "-"),
+        task=Task.SPEECH_RECOGNITION,
+        summary="Tiny.",
+        roles=(role,),
+        artifact=artifact,
     )
 
 
@@ -88,12 +92,17 @@ def test_from_the_card_to_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_without_its_tokens_it_says_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sphinx, "installed", lambda: True)
     cards = [card(tmp_path, "tiny.onnx", tiny_graph((3,)), "asr")]
-    with Engine(ModelStore(cards, cache=tmp_path / "cache")) as engine, pytest.raises(WeightsMissingError) as missing:
+    with (
+        Engine(ModelStore(cards, cache=tmp_path / "cache")) as engine,
+        pytest.raises(WeightsMissingError) as missing,
+    ):
         hear(Registry(engine).get("speech-to-text"), Sound(TWO), {}, engine)
     assert "asr-tokens" in str(missing.value.hint)
 
 
-@pytest.mark.parametrize("data", [b"<!DOCTYPE html><p>no", b"version https://git-lfs.github.com/spec/v1\n", b"\xff\xfe", b" "])
+@pytest.mark.parametrize(
+    "data", [b"<!DOCTYPE html><p>no", b"version https://git-lfs.github.com/spec/v1\n", b"\xff\xfe", b" "]
+)
 def test_what_is_no_text_is_not_taken_for_one(tmp_path: Path, data: bytes) -> None:
     cards = [card(tmp_path, "tokens.txt", data, "asr-tokens")]
     with Engine(ModelStore(cards, cache=tmp_path / "cache")) as engine, pytest.raises(ArtifactError):
@@ -121,7 +130,12 @@ def test_spelling(rows: list[int], words: list[str], reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [("a\nb\n", ("a", "b")), ("a 1\nb 0\n", ("b", "a")), ("▁the 0\n▁a 1", ("▁the", "▁a")), ("x y\nz\n", ("x y", "z"))],
+    [
+        ("a\nb\n", ("a", "b")),
+        ("a 1\nb 0\n", ("b", "a")),
+        ("▁the 0\n▁a 1", ("▁the", "▁a")),
+        ("x y\nz\n", ("x y", "z")),
+    ],
 )
 def test_token_files(text: str, tokens: tuple[str, ...]) -> None:
     assert read_tokens(text) == tokens

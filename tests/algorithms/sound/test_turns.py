@@ -45,7 +45,10 @@ def test_turns_hold_all_that_was_said(lengths: list[float], pause: float) -> Non
     stretches = list(zip(edges[::2], edges[1::2], strict=False))
     found = count(stretches, edges[-1], pause)
     assert found.measures["talk_s"] == pytest.approx(sum(b - a for a, b in stretches), abs=1e-3)
-    inside = [any(s - 1e-3 <= a and b <= e + 1e-3 for s, e in zip(found.start, found.end, strict=True)) for a, b in stretches]
+    inside = [
+        any(s - 1e-3 <= a and b <= e + 1e-3 for s, e in zip(found.start, found.end, strict=True))
+        for a, b in stretches
+    ]
     assert all(inside)
     assert all(found.start[1:] - found.end[:-1] >= pause - 1e-3)
     assert len(count(stretches, edges[-1], pause + 0.5)) <= len(found)

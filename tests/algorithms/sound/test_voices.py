@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +46,7 @@ def voice(low: float, high: float, seconds: float, seed: int) -> Samples:
 def said(*lengths: float) -> SoundEvents:
     """Stretches that follow each other without a gap."""
     edges = np.cumsum((0.0, *lengths)).tolist()
-    return SoundEvents.of(("speech", a, b, 0.9) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return SoundEvents.of(("speech", a, b, 0.9) for a, b in itertools.pairwise(edges))
 
 
 def tiny_graph() -> bytes:
@@ -68,10 +70,17 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     data = tiny_graph()
     (tmp_path / "tiny.onnx").write_bytes(data)
     artifact = Artifact(
-        uri=f"file:{tmp_path / 'tiny.onnx'}", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), license="MIT"
+        uri=f"file:{tmp_path / 'tiny.onnx'}",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        license="MIT",
     )
     card = ModelCard(
-        name="tiny-speaker", task=Task.SOUND_EVENT_DETECTION, summary="Tiny.", roles=("speaker",), artifact=artifact
+        name="tiny-speaker",
+        task=Task.SOUND_EVENT_DETECTION,
+        summary="Tiny.",
+        roles=("speaker",),
+        artifact=artifact,
     )
     with Engine(ModelStore([card], cache=tmp_path / "cache")) as made:
         yield made
