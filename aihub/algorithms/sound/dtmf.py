@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -43,6 +45,7 @@ class DtmfTones(SoundStage[DtmfParams]):
     """Keys that were pressed, one event each, named `0` to `9`, `*`, `#`, `A` to `D`."""
 
     name = "dtmf-tones"
+    speech_only: ClassVar[bool] = False
 
     def hear(self, sound: Sound, found: HeardResult | None) -> SoundEvents:  # noqa: ARG002 - a first stage
         """Keys in the order in which they were pressed.

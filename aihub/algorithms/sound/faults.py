@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ class SoundFaults(SoundStage[FaultParams]):
     """Stretches named `no-signal`, `silence` and `clipping`; figures `peak_dbfs`, `rms_dbfs`, `offset`, `clipped_share`."""
 
     name = "sound-faults"
+    speech_only: ClassVar[bool] = False
 
     def hear(self, sound: Sound, found: HeardResult | None) -> SoundEvents:  # noqa: ARG002 - a first stage
         """What is wrong and where.

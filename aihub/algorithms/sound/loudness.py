@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import Field
 
@@ -42,6 +44,7 @@ class Loudness(SoundStage[LoudnessParams]):
     """
 
     name = "loudness"
+    speech_only: ClassVar[bool] = False
 
     def hear(self, sound: Sound, found: HeardResult | None) -> SoundEvents:  # noqa: ARG002 - a first stage
         """Where it is too loud; the score goes from 0.5 at the limit to 1 at 20 dB over it.

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -44,6 +45,7 @@ class TagSound(SoundStage[TagParams]):
     """What is heard, with start and end."""
 
     name = "tag-sound"
+    speech_only: ClassVar[bool] = False
 
     @classmethod
     def models(cls, params: TagParams) -> tuple[str, ...]:  # noqa: ARG003 - always the same

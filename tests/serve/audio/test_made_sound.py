@@ -13,7 +13,7 @@ from aihub.algorithms.hearing import shifted
 from aihub.algorithms.sound_files import decode_sound
 from aihub.serve.oip.outputs import tensors_of
 from aihub.types import SAMPLE_RATE, Recording, SoundEvents, result_from_json
-from tests.algorithms.sound.making import as_file, talk
+from tests.algorithms.sound.making import LoudEars, as_file, talk
 from tests.serve.audio.test_live import begin, dial, speak, until_done
 from tests.serve.hub import TestHub
 
@@ -85,3 +85,29 @@ def test_made_sound_as_a_tensor() -> None:
     made = tensors_of([Recording(SAMPLES)])
     (file,) = made["sound"].data.tolist()
     assert np.allclose(decode_sound(file), SAMPLES, atol=1e-4)
+
+
+@pytest.mark.parametrize("stop", ["stop", "flush"])
+def test_what_listens_to_more_than_speech_gets_all_sound(
+    hub: TestHub, url: str, ears: LoudEars, stop: str
+) -> None:
+    """Silence, a tone, silence: all of it comes to the algorithm, nobody asks whether it is speech."""
+    ears.absent.add("vad")
+    sound = talk((2.5, False), (0.3, True), (0.74, False))
+    with dial(url, hub.key("infer")) as socket:
+        start = {"limit": 60, "calibration": 100}
+        assert begin(socket, algorithm="loudness-limit", params=start)["type"] == "ready"
+        speak(socket, sound)
+        if stop == "flush":
+            socket.send(json.dumps({"type": "flush"}))
+        socket.send(json.dumps({"type": "stop"}))
+        messages = until_done(socket)
+    segments = [one for one in messages if one["type"] == "segment"]
+    assert [round(one["start"], 1) for one in segments] == [0.0, 2.0]
+    assert segments[0]["end"] == segments[1]["start"], "no gap"
+    assert segments[1]["end"] == pytest.approx(3.54, abs=0.04)
+    loud = segments[1]["result"]["events"]
+    assert [one["label"] for one in loud] == ["loud"]
+    assert loud[0]["start"] == pytest.approx(2.5, abs=0.1), "seconds since the first sample"
+    assert segments[0]["result"]["events"] == []
+    assert not [one for one in messages if one["type"] == "speech"]
