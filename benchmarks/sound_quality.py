@@ -178,7 +178,9 @@ def distance(truth: list[str], said: list[str]) -> int:
 def suppression(bench: Bench) -> Figures:
     """SI-SDR before and after on six sentences under four noises of ESC-10's test part."""
     noises = [
-        (label, samples) for label, split, samples in bench.labelled("esc10") if split == "test" and label in NOISES
+        (label, samples)
+        for label, split, samples in bench.labelled("esc10")
+        if split == "test" and label in NOISES
     ]
     gains: dict[float, list[tuple[float, float]]] = {snr: [] for snr in SNRS}
     for at, name in enumerate(bench.folder("speech_en")):

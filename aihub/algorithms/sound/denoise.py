@@ -67,6 +67,9 @@ class SuppressNoise(SoundStage[DenoiseParams]):
         caches: dict[str, Tensor] = {name: np.zeros(shape, np.float32) for name, shape in CACHES.items()}
         for frame in spectra(sound.samples):
             in_time(sound)
+            if not frame.any():  # true silence holds no noise
+                yield frame
+                continue
             feeds: dict[str, Tensor] = {
                 "mix": np.stack([frame.real, frame.imag], axis=-1)[None, :, None, :],
                 **caches,

@@ -52,6 +52,13 @@ def test_what_it_remembers_goes_from_frame_to_frame() -> None:
     assert ears.frames == pytest.approx(16000 / 256, abs=2)
 
 
+def test_true_silence_costs_nothing() -> None:
+    ears = LoudEars()
+    made = SuppressNoise(DenoiseParams(), ears).hear(Sound(talk((1.0, False))), None)
+    assert not made.samples.any()
+    assert ears.asked == []
+
+
 def test_faults_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ears = LoudEars()
     late = Sound(talk((0.1, True)), deadline=0.0)
