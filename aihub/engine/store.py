@@ -24,10 +24,8 @@ from aihub.engine.weights import (
     Verifier,
     Weights,
     cached,
-    check_graph,
-    check_text,
+    check_of,
     in_wheel,
-    is_text,
     joined,
     most_bytes,
     remove_cached,
@@ -377,7 +375,7 @@ class ModelStore:
 
     def _first_use(self, card: ModelCard, progress: Progress | None, *, anew: bool) -> None:
         """Trust the first copy there is: the mirror's, else the publisher's. The file is in place before it is pinned."""
-        check = check_text if is_text(card) else check_graph
+        check = check_of(card)
         size, most, on_mirror = card.artifact.bytes, most_bytes(card), self._on_mirror(card)
         if on_mirror and not self._remote and (path := Path(on_mirror).expanduser()).is_file():
             if not Expected("", size, most).may_be(path):

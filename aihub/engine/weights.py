@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -163,6 +164,11 @@ def check_text(path: Path) -> None:
         text_of(path.read_bytes())
     except (ArtifactError, OSError) as error:
         raise ArtifactError(f"what came is not trusted: {error}") from error
+
+
+def check_of(card: ModelCard) -> Callable[[Path], None]:
+    """What a first copy of its file is held to."""
+    return check_text if is_text(card) else check_graph
 
 
 def size_of(path: Path) -> int:

@@ -22,7 +22,7 @@ def test_word_errors_are_a_distance(one: list[str], other: list[str]) -> None:
 
 
 def test_word_errors() -> None:
-    assert distance("the small dog".split(), "a small dog ran".split()) == 2
+    assert distance(["the", "small", "dog"], ["a", "small", "dog", "ran"]) == 2
 
 
 @pytest.mark.parametrize("snr", [0.0, 10.0, 20.0])
