@@ -36,7 +36,7 @@ def half(monkeypatch: pytest.MonkeyPatch) -> None:
     def listen(*arguments: object) -> list[HeardResult]:
         paths = arguments[1]
         assert isinstance(paths, list)
-        return [Recording(LOUD / 2, {"removed_db": 6.0}) for _ in paths]
+        return [Recording(LOUD * np.float32(0.5), {"removed_db": 6.0}) for _ in paths]
 
     monkeypatch.setattr(command, "listen", listen)
 

@@ -118,7 +118,7 @@ class LoudEars:
         """Half as loud; what it remembers counts the frames."""
         assert inputs["mix"].shape == (1, 257, 1, 2)
         caches = {f"{name}_out": value + 1 for name, value in inputs.items() if name.endswith("_cache")}
-        return {"enh": np.asarray(inputs["mix"] * np.float32(0.5)), **caches}
+        return {"enh": np.asarray(inputs["mix"], np.float32) * np.float32(0.5), **caches}
 
     def _speaker(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """How much each band moves, which tells drawn voices apart."""

@@ -48,7 +48,7 @@ def tiny_graph(said: tuple[int, ...]) -> bytes:
         helper.make_node("Add", ["zero", "count"], ["token_num"]),
     ]
     constants = [
-        numpy_helper.from_array(np.float32(0), "none"),
+        numpy_helper.from_array(np.array(0, np.float32), "none"),
         numpy_helper.from_array(logits, "fixed"),
         numpy_helper.from_array(np.array([len(said)], np.int32), "count"),
     ]

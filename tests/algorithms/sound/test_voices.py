@@ -39,7 +39,7 @@ def voice(low: float, high: float, seconds: float, seed: int) -> Samples:
     sound = np.fft.irfft(spectrum * ((hertz > low) & (hertz < high)), length)
     syllables = 0.2 + np.abs(np.sin(2 * np.pi * 3 * np.arange(length) / SAMPLE_RATE))
     murmur = np.random.default_rng(seed + 1).normal(0, 0.003, length)
-    return (0.3 * sound / np.abs(sound).max() * syllables + murmur).astype(np.float32)
+    return np.asarray(0.3 * sound / np.abs(sound).max() * syllables + murmur, np.float32)
 
 
 def said(*lengths: float) -> SoundEvents:
