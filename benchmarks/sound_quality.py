@@ -4,8 +4,9 @@
     python -m benchmarks.sound_quality --only events digits --json
 
 Needs AIHUB_TEST_MEDIA, AIHUB_MODEL_MIRROR and, for `events`, `noise` and `digits`, AIHUB_TRAINING_DATA. Thresholds of the cards were
-chosen on ESC-10's clips for learning and choosing (`chosen on`); `test` was looked at once they stood. Nothing else was chosen on what
-is measured here, except that the digits of jackson were listened to while the stage was made.
+chosen on ESC-10's clips for learning and choosing (`chosen on`); `test` was looked at once they stood, and for
+engine-or-horn once more, after helicopters had been added to its kinds. The speech was looked at while thresholds were chosen, and all
+digits while the stage was made: those figures are no promise for strangers. Nothing was chosen on the rest.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def digits(bench: Bench) -> Figures:
     taken = sum(bool(len(bench.hear("spoken-digits", samples))) for samples in other)
     return {
         "other words taken for digits": f"{taken}/{len(other)}",
-        "jackson (listened to while it was made)": f"{sum(right['jackson'])}/{len(right['jackson'])}",
+        "jackson": f"{sum(right['jackson'])}/{len(right['jackson'])}",
         "george and lucas": f"{sum(right['george'] + right['lucas'])}/{len(right['george'] + right['lucas'])}",
     }
 
