@@ -138,7 +138,7 @@ class Watch:
     def see(self, result: AnyResult, moment: float) -> None:
         """Take in the result of one frame; `moment` in seconds."""
         self.frames += 1
-        self._listened = isinstance(result, SoundEvents | Transcript)
+        self._listened = isinstance(result, SoundEvents | Transcript | Recording)
         found = result
         if isinstance(result, Findings):
             found = result.found
@@ -171,7 +171,7 @@ class Watch:
         elif isinstance(found, Mask):
             shares = zip(found.labels, found.shares().tolist(), strict=True)
             self._measure({f"{name}_share": share for name, share in shares})
-        elif isinstance(found, Quality | Labels | Picture | Recording | Points):
+        elif isinstance(found, Quality | Labels | Picture | Recording | Points | SoundEvents):
             self.faults += isinstance(found, Quality) and found.fault
             self._measure(found.measures)
 

@@ -42,9 +42,11 @@ class SoundStage(Stage[P]):
 
     Attributes:
         gives: the kind of its result.
+        speech_only: whether live sound brings it stretches of speech; else, where it is the first stage, all sound in pieces.
     """
 
     gives: ClassVar[Task] = Task.SOUND_EVENT_DETECTION
+    speech_only: ClassVar[bool] = True
     works_by: ClassVar[str] = "hear"
 
     @abstractmethod
@@ -82,6 +84,12 @@ def gives(algorithm: Algorithm) -> Task | None:
     """What an algorithm makes of sound; None when its last stage does not listen."""
     kind, _ = algorithm.resolve({}).stages[-1]
     return kind.gives if issubclass(kind, SoundStage) else None
+
+
+def hears_all(algorithm: Algorithm) -> bool:
+    """Whether an algorithm listens to more than speech: sirens, keys of a telephone, how loud it is."""
+    kind, _ = algorithm.resolve({}).stages[0]
+    return issubclass(kind, SoundStage) and not kind.speech_only
 
 
 def hear(

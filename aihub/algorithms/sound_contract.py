@@ -84,6 +84,8 @@ def _heard_for(result: HeardResult) -> float:
 
 def unsound_heard(result: AnyResult, duration: float) -> str:
     """What is wrong with a result for a recording of that length, seconds; empty when nothing is."""
+    if isinstance(result, Recording | SoundEvents) and not np.isfinite([*result.measures.values()]).all():
+        return "a measure that is no number"
     if isinstance(result, Recording):
         fine = np.isfinite(result.samples).all() and abs(len(result.samples) / SAMPLE_RATE - duration) <= LATE
         return "" if fine else "sound of another length, or with samples that are no numbers"

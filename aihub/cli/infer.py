@@ -11,7 +11,7 @@ import typer
 
 from aihub.algorithms.drawing import draw
 from aihub.algorithms.inference import infer as run_inference
-from aihub.cli.listen import listen, listens
+from aihub.cli.listen import listen, listens, sound_folder, write_recording
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, print_json, say
 from aihub.cli.reading import read_files, reads
@@ -44,7 +44,11 @@ def infer(
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; JSON or plain text. Repeat."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to draw the results on the pictures.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to draw the results on the pictures, or to write the sound that was made.",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -57,10 +61,13 @@ def infer(
     with Runtime(here, kind="cli") as runtime:
         chosen = runtime.registry.get(algorithm)
         if listens(chosen):
-            if out:
-                raise InputError("results of sound cannot be drawn", field="out")
+            place = sound_folder(chosen, out)
             heard = listen(chosen, files, params, runtime.predictor, here)
-            _print(files, heard, [None] * len(files), json=json)
+            written = [
+                None if place is None else write_recording(place / f"{name}.{algorithm}.wav", one)
+                for name, one in zip(_names(files), heard, strict=True)
+            ]
+            _print(files, heard, written, json=json, word="written")
             return
         if reads(chosen):
             if out:
@@ -83,20 +90,25 @@ def infer(
 
 
 def _print(
-    files: Sequence[Path], results: Sequence[AnyResult], drawn: Sequence[Path | None], *, json: bool
+    files: Sequence[Path],
+    results: Sequence[AnyResult],
+    made: Sequence[Path | None],
+    *,
+    json: bool,
+    word: str = "drawn",
 ) -> None:
     if json:
         rows = [
-            {"file": str(file), **result.to_json(), **({"drawn": str(picture)} if picture else {})}
-            for file, result, picture in zip(files, results, drawn, strict=True)
+            {"file": str(file), **result.to_json(), **({word: str(other)} if other else {})}
+            for file, result, other in zip(files, results, made, strict=True)
         ]
         print_json(rows if len(rows) > 1 else rows[0])
         return
-    for file, result, picture in zip(files, results, drawn, strict=True):
+    for file, result, other in zip(files, results, made, strict=True):
         say((str(file), "bold"))
         show(result)
-        if picture:
-            say(f"  drawn: {picture}")
+        if other:
+            say(f"  {word}: {other}")
 
 
 def read_frame(file: Path, here: Settings) -> Frame:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.hearing import HeardResult, hear
+from aihub.algorithms.hearing import HeardResult, gives, hear
 from aihub.algorithms.sound_files import READS, decode_sound, sniff
+from aihub.cli.local import output_folder
 from aihub.cli.output import print_table, say
 from aihub.errors import InputError, TooLargeError
 from aihub.serve.audio.names import ready
 from aihub.settings import Settings
-from aihub.types import SAMPLE_RATE, InputKind, Predictor, Recording, Sound, SoundEvents
+from aihub.types import SAMPLE_RATE, InputKind, Predictor, Recording, Sound, SoundEvents, Task, Transcript
 
 
 def listens(algorithm: Algorithm) -> bool:
@@ -53,6 +54,7 @@ def show_heard(result: HeardResult) -> None:
     """Print it for people."""
     if not len(result):
         say("  nothing heard")
+        _figures(result)
     elif isinstance(result, SoundEvents):
         rows = result.to_json()["events"]
         print_table(
@@ -60,8 +62,10 @@ def show_heard(result: HeardResult) -> None:
             ((f"  {r['start']:.2f}", f"{r['end']:.2f}", f"{r['score']:.2f}", r["label"]) for r in rows),
             free=("HEARD",),
         )
+        _figures(result)
     elif isinstance(result, Recording):
         say(f"  {len(result.samples) / SAMPLE_RATE:.2f} s of sound")
+        _figures(result)
     else:
         print_table(
             ("  START s", "END s", "CONFIDENCE", "SAID"),
@@ -71,3 +75,38 @@ def show_heard(result: HeardResult) -> None:
             ),
             free=("SAID",),
         )
+
+
+def _figures(result: HeardResult) -> None:
+    if not isinstance(result, Transcript):
+        for name, value in result.measures.items():
+            say(f"  {name}: {value:g}")
+
+
+def sound_folder(algorithm: Algorithm, out: Path | None) -> Path | None:
+    """Where made sound is written; None where nobody asked for files.
+
+    Raises:
+        InputError: the algorithm makes no sound, or the folder cannot be made.
+    """
+    if out is None:
+        return None
+    if gives(algorithm) is not Task.SOUND:
+        raise InputError(
+            "only sound that was made can be written, and this algorithm makes none", field="out"
+        )
+    return output_folder(out)
+
+
+def write_recording(path: Path, result: HeardResult) -> Path:
+    """Write made sound as a WAV file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    assert isinstance(result, Recording)  # noqa: S101 - `sound_folder` let nothing else through
+    try:
+        path.write_bytes(result.encoded())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}", field="out") from error
+    return path

@@ -29,6 +29,7 @@ from aihub.engine.model import LiveModel, LoadedModel, Payload, Picture, Tensors
 from aihub.engine.preprocess import prepare
 from aihub.engine.store import ModelStore
 from aihub.engine.tuner import TuneProgress, TuneReport
+from aihub.engine.weights import is_text, text_of
 from aihub.engine.workers import Lane, Run, Workers
 from aihub.errors import (
     AihubError,
@@ -183,7 +184,9 @@ class Engine:
             return False
 
     def metadata(self, model: str) -> Mapping[str, str]:
-        """Free-text entries that the graph carries, such as the character set of a text reader. Reads the file once.
+        """Free-text entries that the graph carries, such as the character set of a text reader; `text` of a word list.
+
+        Reads the file once.
 
         Raises:
             ModelNotFoundError, WeightsMissingError, LicenseError, ArtifactError: it is not to be had.
@@ -193,7 +196,8 @@ class Engine:
         digest = self.store.digest(card)
         if digest is None or digest not in self._metadata:
             path, digest = self.store.weights(card)
-            self._metadata[digest] = custom_metadata(read(path))
+            data = read(path)
+            self._metadata[digest] = {"text": text_of(data)} if is_text(card) else custom_metadata(data)
         return self._metadata[digest]
 
     def digests(self, names: Sequence[str]) -> dict[str, str]:

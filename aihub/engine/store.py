@@ -24,7 +24,7 @@ from aihub.engine.weights import (
     Verifier,
     Weights,
     cached,
-    check_graph,
+    check_of,
     in_wheel,
     joined,
     most_bytes,
@@ -375,14 +375,15 @@ class ModelStore:
 
     def _first_use(self, card: ModelCard, progress: Progress | None, *, anew: bool) -> None:
         """Trust the first copy there is: the mirror's, else the publisher's. The file is in place before it is pinned."""
+        check = check_of(card)
         size, most, on_mirror = card.artifact.bytes, most_bytes(card), self._on_mirror(card)
         if on_mirror and not self._remote and (path := Path(on_mirror).expanduser()).is_file():
             if not Expected("", size, most).may_be(path):
                 raise ArtifactError(f"{path} has {size_of(path)} bytes, but its card allows {size or most}")
-            check_graph(path)
+            check(path)
             self._pins.keep(card, self._verifier.digest(path), size_of(path), str(path), anew=anew)
             return
-        wanted, part = Wanted(most, size, check=check_graph), self._cache / f"{card.name}.onnx"
+        wanted, part = Wanted(most, size, check=check), self._cache / f"{card.name}.onnx"
         wrong: ModelError = WeightsMissingError(
             f"the weights of {card.name} are nowhere", hint=f"they were published as {card.artifact.source}"
         )

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -129,6 +130,45 @@ def check_graph(path: Path) -> None:
         custom_metadata(path.read_bytes())
     except (SessionError, OSError) as error:
         raise ArtifactError(f"what came is not trusted: {error}") from error
+
+
+def is_text(card: ModelCard) -> bool:
+    """Whether its file is a text that belongs to a graph, such as the words of a speech recogniser: its address ends in `.txt`."""
+    return card.artifact.uri.endswith(".txt")
+
+
+def text_of(data: bytes) -> str:
+    """The content of such a file.
+
+    Raises:
+        ArtifactError: it is no text, or one that a server or Git put in its place.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"not a text: {error}") from error
+    if not text.strip() or text.lstrip().lower().startswith(
+        ("<!doctype", "<html", "version https://git-lfs")
+    ):
+        raise ArtifactError("not the text, but a page or a pointer in its place")
+    return text
+
+
+def check_text(path: Path) -> None:
+    """The same for texts as `check_graph` for graphs.
+
+    Raises:
+        ArtifactError: it is none.
+    """
+    try:
+        text_of(path.read_bytes())
+    except (ArtifactError, OSError) as error:
+        raise ArtifactError(f"what came is not trusted: {error}") from error
+
+
+def check_of(card: ModelCard) -> Callable[[Path], None]:
+    """What a first copy of its file is held to."""
+    return check_text if is_text(card) else check_graph
 
 
 def size_of(path: Path) -> int:

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import wave
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -173,12 +173,14 @@ class SoundEvents:
         start: `(N,)` float32 seconds of the sound, in order.
         end: `(N,)` float32 seconds, not before `start`.
         score: `(N,)` float32 in [0, 1].
+        measures: figures of the whole sound, by name with the unit in the name; none for most.
     """
 
     label: tuple[str, ...]
     start: npt.NDArray[np.float32]
     end: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]
+    measures: dict[str, float] = field(default_factory=dict)
     task: ClassVar[Task] = Task.SOUND_EVENT_DETECTION
 
     def __post_init__(self) -> None:
@@ -188,32 +190,38 @@ class SoundEvents:
                 raise ValueError(f"{name} must have shape ({len(self.label)},), but has {column.shape}")
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[str, float, float, float]]) -> Self:
+    def of(
+        cls, rows: Iterable[tuple[str, float, float, float]], measures: Mapping[str, float] | None = None
+    ) -> Self:
         """From rows of label, start, end and score; put in the order of time."""
         ordered = sorted(rows, key=lambda row: (row[1], row[2], row[0]))
         columns = [np.array([row[at] for row in ordered], np.float32) for at in (1, 2, 3)]
-        return cls(tuple(row[0] for row in ordered), columns[0], columns[1], columns[2])
+        return cls(tuple(row[0] for row in ordered), columns[0], columns[1], columns[2], dict(measures or {}))
 
     def __len__(self) -> int:
         return len(self.label)
 
     def to_json(self) -> Json:
-        """`{"task", "events": [{"label", "start", "end", "score"}]}`; times to the millisecond."""
+        """`{"task", "events": [{"label", "start", "end", "score"}], "measures"?}`; times to the millisecond."""
         columns = zip(self.label, self.start.tolist(), self.end.tolist(), self.score.tolist(), strict=True)
-        return {
+        body: Json = {
             "task": self.task.value,
             "events": [
                 {"label": label, "start": round(start, 3), "end": round(end, 3), "score": round(score, 4)}
                 for label, start, end, score in columns
             ],
         }
+        if self.measures:
+            body["measures"] = {name: round(float(value), 4) for name, value in self.measures.items()}
+        return body
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """The way back from `to_json`."""
         rows = body["events"]
         columns = [np.array([row[name] for row in rows], np.float32) for name in ("start", "end", "score")]
-        return cls(tuple(row["label"] for row in rows), columns[0], columns[1], columns[2])
+        measures = dict(body.get("measures", {}))
+        return cls(tuple(row["label"] for row in rows), columns[0], columns[1], columns[2], measures)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 The graph takes `x` (1, t, 560) float32, `x_length` (1,), `language` (1,) and `text_norm` (1,) int32, and gives `logits`
 (1, t', tokens): the layout in which sherpa-onnx publishes SenseVoice. Its metadata says how to feed it: `lfr_window_size`,
 `lfr_window_shift`, `neg_mean` and `inv_stddev` (comma-separated), `lang_auto` and `lang_CODE`, `with_itn`, and `tokens`, one a
-line, the blank first. Published files keep the tokens apart: whoever makes the model card puts them into the metadata.
+line, the blank first. Published files keep the tokens apart: they come as a model of their own, see `aihub.algorithms.sound.vocabulary`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from aihub.algorithms.hearing import outputs_of
 from aihub.algorithms.sound.mel import F32, kaldi_fbank
+from aihub.algorithms.sound.vocabulary import tokens_of
 from aihub.errors import DecodeError, ParamsError
 from aihub.types import Predictor, Samples, Sound, Tensor, Word
 
@@ -38,8 +39,8 @@ class Recipe:
     tokens: tuple[str, ...]
 
     @classmethod
-    def of(cls, metadata: Mapping[str, str]) -> Recipe:
-        """From what the graph carries.
+    def of(cls, metadata: Mapping[str, str], tokens: tuple[str, ...]) -> Recipe:
+        """From what the graph carries, and the signs it spells with.
 
         Raises:
             DecodeError: something is missing or no number; names it.
@@ -57,7 +58,7 @@ class Recipe:
                 np.array(metadata["inv_stddev"].split(","), np.float32),
                 languages,
                 int(metadata["with_itn"]),
-                tuple(metadata["tokens"].split("\n")),
+                tokens,
             )
         except (KeyError, ValueError) as error:
             raise DecodeError(f"the network's metadata does not say how to feed it: {error}") from error
@@ -74,7 +75,8 @@ class CtcRecogniser:
 
     def __init__(self, predictor: Predictor, model: str, language: str) -> None:
         self._predictor, self._model = predictor, model
-        self._recipe = Recipe.of(predictor.metadata(model))
+        metadata = predictor.metadata(model)
+        self._recipe = Recipe.of(metadata, tokens_of(predictor, model, metadata))
         known = self._recipe.languages
         code = language.lower().partition("-")[0] or AUTO
         if code not in known:

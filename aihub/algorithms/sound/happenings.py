@@ -46,13 +46,13 @@ def events(
     for column in np.flatnonzero(hits.any(axis=0)).tolist():
         if wanted and labels[column] not in wanted:
             continue
-        for first, last in _runs(hits[:, column]):
+        for first, last in runs(hits[:, column]):
             best = float(scores[first : last + 1, column].max())
             rows.append((labels[column], spans[first][0], spans[last][1], best))
     return SoundEvents.of(rows)
 
 
-def _runs(hits: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def runs(hits: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """First and last index of each row of hits."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], hits, [False]]).astype(np.int8)))
     for first, after in edges.reshape(-1, 2).tolist():

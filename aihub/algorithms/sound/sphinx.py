@@ -35,11 +35,11 @@ def installed() -> bool:
 
 
 class _Child:
-    """One process with one recogniser."""
+    """One process with one recogniser: of all English words, or of those of a grammar."""
 
-    def __init__(self) -> None:
+    def __init__(self, grammar: str = "") -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own file, by our own interpreter
-            [sys.executable, "-I", str(_CHILD)],
+            [sys.executable, "-I", str(_CHILD), *([grammar] if grammar else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -101,9 +101,15 @@ class _Child:
 
 
 class Pool:
-    """Recognisers, started when first needed, never more than `size`. Thread-safe."""
+    """Recognisers, started when first needed, never more than `size`. Thread-safe.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        size: most processes.
+        grammar: the words they know, as JSGF; empty is all of English.
+    """
+
+    def __init__(self, size: int, grammar: str = "") -> None:
+        self._grammar = grammar
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._closed = False
         for _ in range(size):
@@ -147,7 +153,7 @@ class Pool:
         """Ask, and once more with a fresh process where the old one turns out to have ended."""
         for fresh in (child is None, True):
             if child is None:
-                child = _Child()
+                child = _Child(self._grammar)
             try:
                 return child, child.ask(pcm, deadline)
             except SessionError:
@@ -172,13 +178,13 @@ class Pool:
 
 
 _lock = threading.Lock()
-_pool: list[Pool] = []
+_pools: dict[str, Pool] = {}
 
 
-def pool() -> Pool:
-    """The recognisers of this process."""
+def pool(grammar: str = "") -> Pool:
+    """The recognisers of this process for all English words, or for those of a grammar that comes with the hub."""
     with _lock:
-        if not _pool:
-            _pool.append(Pool(min(MOST, len(os.sched_getaffinity(0)))))
-            atexit.register(_pool[0].close)
-        return _pool[0]
+        if grammar not in _pools:
+            _pools[grammar] = Pool(min(MOST, len(os.sched_getaffinity(0))), grammar)
+            atexit.register(_pools[grammar].close)
+        return _pools[grammar]

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -35,12 +36,16 @@ class TagParams(StageParams):
 
     confidence: float = Field(0.3, ge=0, le=1, description="Least score.")
     labels: tuple[str, ...] = Field((), description="Kinds of sound to report; none reports all.")
+    name: str = Field(
+        "", max_length=64, description="One name for all of these kinds: the highest of their scores counts."
+    )
 
 
 class TagSound(SoundStage[TagParams]):
     """What is heard, with start and end."""
 
     name = "tag-sound"
+    speech_only: ClassVar[bool] = False
 
     @classmethod
     def models(cls, params: TagParams) -> tuple[str, ...]:  # noqa: ARG003 - always the same
@@ -67,6 +72,10 @@ class TagSound(SoundStage[TagParams]):
         spans = [
             (first / SAMPLE_RATE, min((first + LENGTH) / SAMPLE_RATE, sound.duration)) for first in starts
         ]
+        if self.params.name:
+            together = [at for at, kind in enumerate(kinds()) if kind in self.params.labels]
+            best = scores[:, together].max(axis=1, keepdims=True, initial=0.0)
+            return events(best, spans, (self.params.name,), self.params.confidence, ())
         return events(scores, spans, kinds(), self.params.confidence, self.params.labels)
 
     def _scores(self, sound: Sound) -> tuple[list[int], F32]:

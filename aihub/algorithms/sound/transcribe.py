@@ -14,6 +14,7 @@ from aihub.algorithms.base import StageParams
 from aihub.algorithms.hearing import HeardResult, SoundStage, in_time
 from aihub.algorithms.sound import sphinx
 from aihub.algorithms.sound.ctc import CtcRecogniser
+from aihub.algorithms.sound.paraformer import ParaformerRecogniser, is_paraformer
 from aihub.algorithms.sound.voice import MODEL as VOICE
 from aihub.algorithms.sound.voice import STEP, Gate, Stretch, VoiceRules, speech_in
 from aihub.errors import WeightsMissingError
@@ -102,7 +103,8 @@ class Transcribe(SoundStage[TranscribeParams]):
 
     def _recogniser(self) -> Recogniser:
         if not self.predictor.missing([NETWORK]):
-            return CtcRecogniser(self.predictor, NETWORK, self.params.language)
+            kind = ParaformerRecogniser if is_paraformer(self.predictor.metadata(NETWORK)) else CtcRecogniser
+            return kind(self.predictor, NETWORK, self.params.language)
         if self.params.language.lower().partition("-")[0] not in (AUTO, sphinx.LANGUAGE, ""):
             raise WeightsMissingError(
                 f"speech in {self.params.language!r} needs a model that is not here",
@@ -117,9 +119,9 @@ class Transcribe(SoundStage[TranscribeParams]):
         return loud_parts(sound)
 
 
-def loud_parts(sound: Sound) -> Iterator[Stretch]:
+def loud_parts(sound: Sound, rules: VoiceRules = RULES) -> Iterator[Stretch]:
     """Stretches by loudness alone, for machines without the network that tells speech: noise counts as speech then."""
-    gate = Gate(RULES)
+    gate = Gate(rules)
     whole = len(sound.samples) // STEP * STEP
     loudness = np.sqrt(np.mean(sound.samples[:whole].reshape(-1, STEP) ** 2, axis=1, dtype=np.float32))
     floor = max(LOUD, 3 * float(np.percentile(loudness, 5))) if len(loudness) else LOUD

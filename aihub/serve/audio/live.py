@@ -1,5 +1,7 @@
 """Live sound over a WebSocket: 16 kHz mono 16-bit samples in, stretches of speech and what an algorithm makes of each out.
 
+Algorithms that listen to more than speech, such as `siren`, get all sound in pieces of two seconds; nothing says `speech` then.
+
 The client sends text messages that are JSON, and binary messages that are little-endian samples, up to two seconds each:
 
     {"type": "start", "algorithm": "speech-to-text", "params": {}, "pause": 0.5}     first
@@ -35,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.hearing import shifted
+from aihub.algorithms.hearing import hears_all, shifted
 from aihub.algorithms.sound.voice import MODEL, STEP, STEP_S, Gate, Listener, Stretch, VoiceRules
 from aihub.errors import (
     AihubError,
@@ -66,6 +68,8 @@ SEND_S = 10.0
 MOST_BYTES = 2 * SAMPLE_RATE * 2
 """Of one binary message: two seconds."""
 MOST_TEXT = 64 * 1024
+ALL_SOUND = VoiceRules(min_speech_s=0.0, min_silence_s=1.0, pad_s=0.0, max_speech_s=2.0)
+"""Pieces for those that listen to all sound."""
 MOST_WAITING = 8
 """Segments of one session that wait to be worked on."""
 
@@ -136,7 +140,9 @@ class LiveSession:
         start, algorithm = await self._start()
         await self._send({"type": "ready", "algorithm": algorithm.card.id, "sample_rate": SAMPLE_RATE})
         rules = VoiceRules(min_silence_s=start.pause, pad_s=min(0.2, start.pause / 2))
-        ears = _Ears(Listener(self._services.predictor, self._source, Bill()), Gate(rules))
+        every = hears_all(algorithm)
+        listener = Listener(self._services.predictor, self._source, Bill())
+        ears = _Ears(listener, Gate(ALL_SOUND if every else rules), every=every)
         worker = asyncio.create_task(self._work(algorithm, start.params), name="aihub-live-sound")
         try:
             reading = asyncio.create_task(self._read(ears), name="aihub-live-read")
@@ -173,7 +179,7 @@ class LiveSession:
         algorithm = names.listening(self._services.registry, self._caller, start.algorithm)
         names.ready(algorithm)
         algorithm.resolve(start.params)
-        if self._services.predictor.missing([MODEL]):
+        if not hears_all(algorithm) and self._services.predictor.missing([MODEL]):
             raise WeightsMissingError("live sound needs voice activity", hint=f"aihub models pull {MODEL}")
         return start, algorithm
 
@@ -198,7 +204,7 @@ class LiveSession:
                 if stretch is not None:
                     await self._found(ears, stretch)
                 since = ears.gate.speaking_since
-                if spoke is None and since is not None:
+                if spoke is None and since is not None and not ears.every:
                     await self._send({"type": "speech", "start": round(since, 3)})
 
     async def _found(self, ears: _Ears, stretch: Stretch | None) -> None:
@@ -291,10 +297,11 @@ class _Ears:
     Attributes:
         seconds: of sound that came.
         unbooked: seconds of them that were in no segment.
+        every: whether all sound is taken, speech or not.
     """
 
-    def __init__(self, listener: Listener, gate: Gate) -> None:
-        self._listener, self.gate = listener, gate
+    def __init__(self, listener: Listener, gate: Gate, *, every: bool = False) -> None:
+        self._listener, self.gate, self.every = listener, gate, every
         self._rest: Samples = np.zeros(0, np.float32)
         self._kept: list[Samples] = []
         self._first = 0
@@ -317,6 +324,8 @@ class _Ears:
     async def hear(self, step: Samples) -> Stretch | None:
         """Listen to one step; gives the stretch that it ends."""
         self._kept.append(step)
+        if self.every:
+            return self.gate.push(1.0)
         outputs = await asyncio.wrap_future(self._listener.ask(step))
         stretch = self.gate.push(self._listener.take(outputs))
         if stretch is None and self.gate.speaking_since is None:

@@ -33,6 +33,9 @@ class SoundEventsOut(BaseModel):
 
     task: Literal[Task.SOUND_EVENT_DETECTION]
     events: list[SoundEventOut]
+    measures: dict[str, float] | None = Field(
+        None, description="Figures of the whole recording, where the algorithm gives any."
+    )
 
 
 class RecordingOut(BaseModel):

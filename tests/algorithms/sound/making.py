@@ -114,6 +114,19 @@ class LoudEars:
             logits[0, row, token] = 9
         return {"logits": logits}
 
+    def _denoise(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Half as loud; what it remembers counts the frames."""
+        assert inputs["mix"].shape == (1, 257, 1, 2)
+        caches = {f"{name}_out": value + 1 for name, value in inputs.items() if name.endswith("_cache")}
+        return {"enh": np.asarray(inputs["mix"], np.float32) * np.float32(0.5), **caches}
+
+    def _speaker(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """How much each band moves, which tells drawn voices apart."""
+        seen = np.asarray(inputs["feats"], np.float32)
+        assert seen.shape[0] == 1
+        assert seen.shape[2] == 80
+        return {"embs": seen.std(axis=1)}
+
     def metadata(self, model: str) -> Mapping[str, str]:
         return {"labels": "no,yes,unknown,silence"} if model == "kws" else METADATA
 

@@ -55,7 +55,7 @@ def registry(ears: LoudEars, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_all_are_there(registry: Registry) -> None:
     listening = [one.card.id for one in registry.list() if gives(one) is not None]
-    assert sorted(listening) == list(SPEECH)
+    assert set(SPEECH) <= set(listening)
 
 
 @pytest.mark.parametrize("name", SPEECH)
