@@ -38,7 +38,7 @@ class Scene:
     @classmethod
     def of(cls, seed: int) -> Scene:
         rng = np.random.default_rng([seed, 1])
-        kind: Kind = ("left", "removed", "nothing")[seed % 3]  # type: ignore[assignment]
+        kind: Kind = ("left", "removed", "nothing")[seed % 3]
         wide, tall = int(rng.integers(14, 50)), int(rng.integers(14, 50))
         x, y = int(rng.integers(5, WIDTH - wide - 5)), int(rng.integers(60, HEIGHT - tall - 5))
         return cls(seed, kind, (x, y, x + wide, y + tall), float(rng.uniform(35, 110)))

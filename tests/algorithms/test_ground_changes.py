@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aihub.algorithms.builtin.ground_changes import LABELS, GroundChanges, GroundChangesParams
+from aihub.algorithms.builtin.ground_changes import GroundChanges, GroundChangesParams
 from aihub.algorithms.builtin.ground_light import same_light
+from aihub.algorithms.builtin.ground_regions import LABELS
 from aihub.types import Detections, Frame, Image
 from aihub.types.geometry import box_iou
 from tests.algorithms.ground_scenes import judge
@@ -140,7 +141,7 @@ def test_a_gap_makes_it_forget() -> None:
 
 
 def test_what_was_found_before_comes_through_with_the_name_of_what_was_left() -> None:
-    suitcase = people(tuple(map(float, THING)), label="suitcase")
+    suitcase = people((75, 50, 93, 72), label="suitcase")
     result = last(
         run(stage(), lambda t: scene(thing=t >= 2), (0, 6), lambda t: suitcase if t >= 2 else people())
     )

@@ -133,7 +133,12 @@ def test_a_phone_is_held_at_head_or_chest_not_at_the_feet_nor_far_away(
     x, y = place[0] * WIDTH, place[1] * HEIGHT
     boxes = [person((0.5, 0.8)), [x - 3, y - 4, x + 3, y + 4]]
     rows = [detections(boxes, [1, 2], labels=LABELS, classes=[0, 2])] * 6
-    params = {"things": ["person"], "partners": ["phone"], "wanted": "together", "reach": "upper-body"}
+    params: dict[str, Any] = {
+        "things": ["person"],
+        "partners": ["phone"],
+        "wanted": "together",
+        "reach": "upper-body",
+    }
     assert bool(keys(feed("company", rows, **params, dwell=0.5))) == held
 
 

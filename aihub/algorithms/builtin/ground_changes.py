@@ -170,7 +170,7 @@ class GroundChanges(Stage[GroundChangesParams]):
         grown = np.where(steady & same, np.float32(elapsed), np.float32(0))
         grown[ground] = -GOING * elapsed
         grown[stirs & differs] = -elapsed / GOING
-        self._still = cv2.min(cv2.max(self._still + grown, 0), MOST_S)
+        self._still = np.asarray(np.clip(self._still + grown, 0, MOST_S), np.float32)
         self._still[another] = 0
         gone = another | (ground & shows)
         self._standing[gone] = picture[gone]

@@ -44,7 +44,7 @@ def same_light(ground: MatLike, picture: MatLike, seen: Mask) -> MatLike:
     return np.asarray(np.clip(ground * np.float32(gain) + np.float32(lift), 0, 255), np.float32)
 
 
-def _line(known: npt.NDArray[np.floating], now: npt.NDArray[np.floating]) -> tuple[float, float]:
+def _line(known: MatLike, now: MatLike) -> tuple[float, float]:
     """Slope and height of the straight line through points, by least squares."""
     middle, level = float(known.mean()), float(now.mean())
     across = known - middle
