@@ -5,6 +5,8 @@ All three are looked for in the full picture, since shrinking it takes them away
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -12,8 +14,9 @@ from pydantic import Field
 from aihub.algorithms.base import Stage, StageParams
 from aihub.algorithms.builtin.picture_quality import clearness
 from aihub.algorithms.colours import full_grey
-from aihub.types import AnyResult, Frame, Image, Quality
+from aihub.types import AnyResult, Frame, Image, Predictor, Quality
 
+F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
 
 GRID = 8
@@ -72,17 +75,26 @@ def grid_steps(grey: I16) -> tuple[float, float]:
     return (top + 0.1) / (others + 0.1), top - others
 
 
-TORN = 14
+TORN = 8
 """Step along a whole edge of a block, beyond what is beside it, from which the block does not fit; grey levels."""
 RUN = 8
 """Pixels along which the step must hold."""
+PLACES = (16, 20, 28)
+"""Columns at which edges are looked for, modulo 16: the grid of the codec, and two that no codec tears."""
+USUAL_S = 60.0
+"""Time constant with which edges that stay become part of the scene."""
+OUTAGE_S = 15.0
+"""After a longer gap between frames the scene may be another."""
 
 
 class TornParams(StageParams):
     """Settings of `torn-blocks`."""
 
     share: float = Field(
-        0.015, gt=0, le=0.5, description="Share of the edges of blocks that do not fit, beyond what edges of the scene give, from which it is a fault."
+        0.002, gt=0, le=0.5, description="Share of the edges of blocks that do not fit, from which it is a fault."
+    )
+    alone: float = Field(
+        0.006, gt=0, le=0.5, description="The same on a picture without any before it, where edges of the scene count too."
     )
     blank: float = Field(0.08, gt=0, le=1, description="Share of the picture that is a decoder's empty grey or green, from which it is a fault.")
 
@@ -91,59 +103,72 @@ class TornBlocks(Stage[TornParams]):
     """Blocks that do not belong where they are: packets were lost and the decoder went on.
 
     On the edges of 16-pixel blocks the step between two pixels is held against the steps right before and after it; an edge
-    whose step stands out over its whole length is torn. Edges of things do that too, but anywhere, so what is found half a
-    block aside is taken off. Grey or green areas without any noise are what decoders start from.
+    whose step stands out over its whole length is torn. Edges of things do that too, but anywhere, so what is found beside
+    the grid is taken off, and so is what has been there for long. Grey or green areas without any noise are what decoders
+    start from.
     """
 
     name = "torn-blocks"
+    stateful = True
+
+    def __init__(self, params: TornParams, predictor: Predictor) -> None:
+        super().__init__(params, predictor)
+        self._usual: list[F32] = []
+        self._shape: tuple[int, ...] = ()
+        self._since = self._last = 0.0
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
         """Share of torn edges, or of blank blocks, against their limits."""
-        grey = full_grey(frame)
-        across, down = torn_share(grey), torn_share(grey.T)
-        torn, blank = max(across, 0.0) / 2 + max(down, 0.0) / 2, blank_share(frame.image)
-        score = max(
-            clearness(torn, self.params.share, 8 * self.params.share),
-            clearness(blank, self.params.blank, 1.0),
-        )
+        grey, now = full_grey(frame), frame.monotonic
+        maps = [torn_edges(view, place) for view in (grey, grey.T) for place in PLACES]
+        elapsed, self._last = now - self._last, now
+        if grey.shape != self._shape or not 0 <= elapsed <= OUTAGE_S:
+            self._shape, self._since = grey.shape, now
+            self._usual = [edges.astype(np.float32) for edges in maps]
+            fresh, limit = maps, self.params.alone
+        else:
+            fresh = [edges & (usual < 0.3) for edges, usual in zip(maps, self._usual, strict=True)]
+            limit = self.params.share
+            share = 1 - math.exp(-elapsed / min(USUAL_S, max(now - self._since, 1e-3)))
+            for edges, usual in zip(maps, self._usual, strict=True):
+                usual += np.float32(share) * (edges - usual)
+        torn = sum(max(_beyond(fresh[first : first + len(PLACES)]), 0.0) / 2 for first in (0, len(PLACES)))
+        blank = blank_share(frame.image)
+        score = max(clearness(torn, limit, 10 * limit), clearness(blank, self.params.blank, 1.0))
         return Quality(score >= 0.5, score, {"torn_share": torn, "blank_share": blank})
 
 
-def torn_share(grey: npt.NDArray[np.uint8]) -> float:
-    """Share of upright edges of 16-pixel blocks that are torn, less the share at other places, in [-1, 1]."""
-    height, width = grey.shape
-    rows = height // RUN * RUN
-    if width < 64 or rows < 4 * RUN:
-        return 0.0
-    on = _torn_at(grey[:rows], 16)
-    off = [_torn_at(grey[:rows], place) for place in (20, 28)]
+def _beyond(maps: list[npt.NDArray[np.bool_]]) -> float:
+    """Share of torn edges on the grid beyond the share beside it."""
+    on, *off = (float(edges.mean()) if edges.size else 0.0 for edges in maps)
     return on - max(off)
 
 
-def _torn_at(grey: npt.NDArray[np.uint8], first: int) -> float:
-    """Share of the stretches, RUN high, at columns `first`, `first` + 16, ... that are torn."""
-    places = np.arange(first, grey.shape[1] - 2, 16)
-    before2, before, after, after2 = (grey[:, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1))
+def torn_edges(grey: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.bool_]:
+    """Which stretches, RUN high, of the upright edges at columns `first`, `first` + 16, ... are torn: `(n, m)`, perhaps empty."""
+    height, width = grey.shape
+    rows = height // RUN * RUN
+    if width < 64 or rows < 4 * RUN:
+        return np.zeros((0, 0), np.bool_)
+    places = np.arange(first, width - 2, 16)
+    before2, before, after, after2 = (grey[:rows, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1))
     step = after - before
     beside = np.maximum(np.abs(before - before2), np.abs(after2 - after))
     excess = (np.abs(step) - 2 * beside).reshape(-1, RUN, len(places)).astype(np.float32)
     signs = np.sign(step).reshape(-1, RUN, len(places))
-    torn = (excess.mean(axis=1) > TORN) & (np.abs(signs.sum(axis=1)) >= RUN - 2)
-    return float(torn.mean())
+    return np.asarray((excess.mean(axis=1) > TORN) & (np.abs(signs.sum(axis=1)) >= RUN - 2))
 
 
 def blank_share(image: Image) -> float:
     """Share of 16-pixel blocks that are exactly even in the grey of an empty buffer, or in its green."""
-    small = image[4::16, 4::16].astype(np.int16)
-    others = [image[dy::16, dx::16][: small.shape[0], : small.shape[1]].astype(np.int16) for dy, dx in ((11, 4), (4, 11), (11, 11))]
-    if not small.size or any(other.shape != small.shape for other in others):
-        small = small[: min(o.shape[0] for o in others), : min(o.shape[1] for o in others)]
-        others = [other[: small.shape[0], : small.shape[1]] for other in others]
-    if not small.size:
+    rows, columns = image.shape[0] // 16, image.shape[1] // 16
+    if not rows or not columns:
         return 0.0
-    even = np.all([np.abs(other - small).max(axis=-1) <= 1 for other in others], axis=0)
-    blue, green, red = small[..., 0], small[..., 1], small[..., 2]
-    grey = (small.min(axis=-1) >= 124) & (small.max(axis=-1) <= 133) & (small.max(axis=-1) - small.min(axis=-1) <= 3)
+    cut = image[: rows * 16, : columns * 16]
+    first, *others = (cut[down::16, across::16] for down, across in ((3, 4), (8, 12), (12, 3), (13, 11), (7, 7)))
+    even = np.all([(other == first).all(axis=-1) for other in others], axis=0)
+    blue, green, red = first[..., 0], first[..., 1], first[..., 2]
+    grey = (first.min(axis=-1) >= 126) & (first.max(axis=-1) <= 132) & (first.max(axis=-1) - first.min(axis=-1) <= 1)
     empty = (blue <= 4) & (red <= 4) & (green >= 70) & (green <= 160)
     return float((even & (grey | empty)).mean())
 
