@@ -191,14 +191,14 @@ def _waves(length: int, period: float, phase: float) -> npt.NDArray[np.float32]:
     return np.sin(2 * np.pi * (np.arange(length) / period + phase)).astype(np.float32)
 
 
-@_degradation("level-bands", "stripes", 10, 25, "grey levels, amplitude")
+@_degradation("level-bands", "stripes", 15, 25, "grey levels, amplitude")
 def level_bands(image: Image, moment: float, strength: float) -> Image:
     """Hum: bands across the picture that roll slowly."""
     waves = _waves(image.shape[0], image.shape[0] / 9, moment * 0.4) * np.float32(strength)
     return _clipped(image + waves[:, None, None]) if strength else image
 
 
-@_degradation("upright-bands", "stripes", 10, 25, "grey levels, amplitude")
+@_degradation("upright-bands", "stripes", 15, 25, "grey levels, amplitude")
 def upright_bands(image: Image, moment: float, strength: float) -> Image:  # noqa: ARG001 - stands still
     """Interference: upright bands that stand."""
     waves = _waves(image.shape[1], image.shape[1] / 24, 0.0) * np.float32(strength)

@@ -75,14 +75,14 @@ def _patches(grey: Grey) -> npt.NDArray[np.int16]:
     return taken[(means > CLIPPED[0]) & (means < CLIPPED[1])]
 
 
-STRIPS = 8
-"""The picture is cut into so many strips: a band of the signal is the same in all, a thing in the scene is not."""
-PROFILE = 360
-"""Points of a profile across the bands, at most: narrower lines are seen as their mean."""
-SMOOTH = 0.12
+COLUMNS, PROFILE = 96, 180
+"""Columns in which the picture is looked at along its bands, and points of a profile across them, at most."""
+AGREED = 0.35
+"""Share of the columns that may be without a step, or have one the other way, where it is one of a band."""
+SMOOTH = 0.2
 """Share of the profile over which the scene's own slow change is taken away."""
-SLANT = 3
-"""Parts in which a profile must show bands: they go all over the picture."""
+PARTS = 3
+"""Parts in each of which a profile must show bands: they go all over the picture."""
 
 
 class StripedParams(StageParams):
@@ -96,9 +96,9 @@ class StripedParams(StageParams):
 class StripedPicture(Stage[StripedParams]):
     """Level or upright bands over the whole picture: mains hum, interference, broken sensor rows, a bad cable.
 
-    Along each of eight strips across the picture a profile is taken; its slow part is the scene's. What is left is compared
-    between the strips point by point: their median is what all of them have. Things have an end, bands have none, and they
-    fill the picture: so it is the typical size of that median, in each third of the picture, that counts, not its highest.
+    Steps from line to line are taken in many columns. A band gives all of them the same step, a thing only those that it
+    covers; so of each line counts what two columns in three have at least. Added up again, less the slow part, which is the
+    scene's, these steps are the profile of the bands; its mean size in the weakest third of the picture is their strength.
     """
 
     name = "striped-picture"
@@ -116,17 +116,13 @@ def band_strength(grey: npt.NDArray[np.uint8]) -> float:
     height, width = grey.shape
     if height < 48 or width < 48:
         return 0.0
-    points = min(height, PROFILE)
-    # means of cells: as wide as a strip, as high as a point of the profile
-    cells = cv2.resize(np.ascontiguousarray(grey), (STRIPS, points), interpolation=cv2.INTER_AREA).astype(np.float32)
-    window = max(round(points * SMOOTH) | 1, 3)
-    slow = cv2.blur(cells, (1, window), borderType=cv2.BORDER_REFLECT)
-    fast = cells - slow
-    common = np.median(fast, axis=1)
-    # strips that disagree show the scene: what they disagree by is no band
-    spread = np.median(np.abs(fast - common[:, None]), axis=1)
-    sure = np.clip(np.abs(common) - spread, 0, None)
-    parts = [float(part.mean()) for part in np.array_split(sure, SLANT)]
-    return min(parts) * 1.5
-
-
+    size = (min(width, COLUMNS), min(height, PROFILE))
+    cells = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    steps = np.sort(np.diff(cells, axis=0), axis=1)
+    odd = int(AGREED * size[0])
+    common = steps[:, odd].clip(0) + steps[:, -1 - odd].clip(None, 0)
+    profile = np.concatenate([[0.0], np.cumsum(common)]).astype(np.float32)
+    window = max(round(size[1] * SMOOTH) | 1, 3)
+    fast = profile - cv2.blur(profile[:, None], (1, window), borderType=cv2.BORDER_REFLECT)[:, 0]
+    # the mean size of a sine is 2 / pi of its amplitude
+    return min(float(np.abs(part).mean()) for part in np.array_split(fast, PARTS)) * (np.pi / 2)
