@@ -13,6 +13,8 @@ from aihub.types import AnyResult, Frame, Image, Picture
 
 F32 = npt.NDArray[np.float32]
 
+LARGEST = 1920
+"""Longer side of a picture that is made, at most."""
 SMALL = 320
 """Longer side at which light and haze are estimated: both change slowly over a picture."""
 BAND = 270
@@ -42,7 +44,7 @@ class Lighten(Stage[LightenParams]):
         brightest = small.max(axis=2).astype(np.float32) / 255
         light = np.clip(guided(brightest, brightest), self.params.floor, 1)
         gain = light ** np.float32(-self.params.strength)
-        made = _scaled(frame.image, gain)
+        made = _scaled(small_colours(frame, LARGEST), gain)
         after = small_mean(made)
         return Picture(made, {"mean_luma_before": small_mean(small), "mean_luma_after": after, "gain": float(gain.mean())})
 
@@ -89,7 +91,7 @@ class Dehaze(Stage[DehazeParams]):
     """A hazy picture cleared: the dark channel prior (He, Sun, Tang, "Single image haze removal using dark channel prior", CVPR 2009).
 
     In a clear picture nearly every patch has a pixel that is dark in one colour; haze lifts it, and tells so how much of the light
-    is the air's. Estimated small and refined by the guided filter; the picture is worked on in full.
+    is the air's. Estimated small and refined by the guided filter.
     """
 
     name = "dehaze"
@@ -103,9 +105,10 @@ class Dehaze(Stage[DehazeParams]):
         through = 1 - np.float32(self.params.strength) * np.clip(np.asarray(dark, np.float32).reshape(small.shape[:2]), 0, 1)
         guide = small.mean(axis=2) / 255
         through = np.clip(guided(guide, through, 16), self.params.least, 1)
-        made = _cleared(frame.image, through, air)
+        image = small_colours(frame, LARGEST)
+        made = _cleared(image, through, air)
         measures = {
-            "haze_share": float(1 - through.mean()), "spread_before": _spread(frame.image), "spread_after": _spread(made),
+            "haze_share": float(1 - through.mean()), "spread_before": _spread(image), "spread_after": _spread(made),
         }  # fmt: skip
         return Picture(made, measures)
 

@@ -8,12 +8,16 @@ import numpy.typing as npt
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
+from aihub.algorithms.colours import small_colours
 from aihub.algorithms.grey import Grey, small_grey
 from aihub.types import AnyResult, Frame, Picture, Predictor
 
 F64 = npt.NDArray[np.float64]
 
 SIDE = 480
+"""Longer side at which motion is looked for, pixels."""
+LARGEST = 1920
+"""Longer side of a picture that is made, at most."""
 POINTS = 200
 LEAST_POINTS = 12
 """With fewer points that can be followed nothing is known of the camera's motion."""
@@ -57,21 +61,21 @@ class Steady(Stage[SteadyParams]):
             step = np.zeros(3)
         # the way that is corrected forgets a little with each picture: so a pan passes
         self._way = (self._way + step) * self.params.hold
-        scale = max(frame.width, frame.height) / max(grey.shape)
+        image = small_colours(frame, LARGEST)
+        height, width = image.shape[:2]
+        scale = max(width, height) / max(grey.shape)
         across, down, turn = (self._way * (scale, scale, 1)).tolist()
         measures = {
             "moved_px": float(np.hypot(*step[:2]) * scale), "corrected_px": float(np.hypot(across, down)),
             "turned_deg": float(np.degrees(turn)),
         }  # fmt: skip
         if not self._way.any():
-            return Picture(frame.image, measures)
+            return Picture(image, measures)
         cosine, sine = np.cos(-turn), np.sin(-turn)
-        x, y = (frame.width - 1) / 2, (frame.height - 1) / 2
+        x, y = (width - 1) / 2, (height - 1) / 2
         back = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
         back[:, 2] = np.array([x, y]) - back[:, :2] @ (x + across, y + down)
-        made = cv2.warpAffine(
-            frame.image, back, (frame.width, frame.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        made = cv2.warpAffine(image, back, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return Picture(np.asarray(made, np.uint8), measures)
 
 

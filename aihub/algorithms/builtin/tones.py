@@ -34,7 +34,7 @@ def _below(frame: Frame) -> npt.NDArray[np.int64]:
 class OverexposedParams(StageParams):
     """Settings of `overexposed`."""
 
-    share: float = Field(0.35, gt=0, lt=1, description="Least share of blown pixels.")
+    share: float = Field(0.25, gt=0, lt=1, description="Least share of blown pixels.")
     mean: float = Field(170.0, ge=0, le=255, description="Least mean luma: white things alone do not blow a picture.")
 
 
@@ -106,35 +106,46 @@ def _tints(frame: Frame) -> F32:
     return np.asarray(lab[:, 1:], np.float32) - np.float32(128)
 
 
+LOG_FLOOR = 4.0
+"""Grey levels added before logarithms, so that noise in the dark is no colour."""
+NEAR_NEUTRAL = 0.1
+"""Distance of the logarithms of two colours, about a tenth, up to which a pixel is neutral."""
+LIT = 25
+
+
 class ColourCastParams(StageParams):
     """Settings of `colour-cast`."""
 
-    tint: float = Field(
-        12.0, ge=0, le=100, description="Tint of the least tinted tenth of the picture, in units of CIE Lab, from which it is a cast."
+    imbalance: float = Field(
+        0.25, gt=0, le=3, description="Natural logarithm of the brightest of one colour over that of another, from which it is a cast."
     )
+    neutral: float = Field(0.15, gt=0, le=1, description="Share of the picture that is neutral, above which there is no cast.")
 
 
 class ColourCast(Stage[ColourCastParams]):
-    """A tint that lies on everything, also on what is grey: wrong white balance, a broken colour channel.
+    """A tint that lies on everything, also on what is white or grey: wrong white balance, a broken colour channel.
 
-    The mean colour says which way (Gasparini, Schettini, "Color balancing of digital photos using simple image statistics",
-    Pattern Recognition 37, 2004). A lawn or a fire colours the mean too, but leaves grey things grey: so the tenth of the
-    pixels that goes least that way decides.
+    The brightest red, green and blue of a scene are about equal (max-RGB, the Retinex of Land, McCann, 1971), and some of it is
+    grey. A lawn, a fire or a painted wall leaves both so; a cast leaves neither.
     """
 
     name = "colour-cast"
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
-        """Tint of the least tinted tenth against its limit."""
-        colours = tints(frame)
-        if len(colours) < 64:
-            return Quality(False, 0.0, {"tint": 0.0, "mean_tint": 0.0})
-        mean = colours.mean(axis=0)
-        strength = float(np.hypot(*mean))
-        along = colours @ (mean / max(strength, 1e-6))
-        tint = max(float(np.partition(along, len(along) // 10)[len(along) // 10]), 0.0)
-        score = clearness(tint, self.params.tint, 5 * self.params.tint + 1)
-        return Quality(score >= 0.5, score, {"tint": tint, "mean_tint": strength})
+        """Imbalance of the brightest colours against its limit, where hardly anything is neutral."""
+        pixels = small_colours(frame).reshape(-1, 3)
+        lit = pixels[pixels.max(axis=1) > LIT].astype(np.float32)
+        if len(lit) < 64:
+            return Quality(False, 0.0, {"imbalance": 0.0, "neutral_share": 0.0})
+        logs = np.log(lit + np.float32(LOG_FLOOR))
+        top = np.log(np.percentile(pixels, 98, axis=0) + LOG_FLOOR)
+        imbalance = float(top.max() - top.min())
+        away = np.hypot(logs[:, 2] - logs[:, 1], logs[:, 0] - logs[:, 1])
+        neutral = float(np.mean(away < NEAR_NEUTRAL))
+        score = clearness(imbalance, self.params.imbalance, 4 * self.params.imbalance)
+        if neutral > self.params.neutral:
+            score = min(score, 0.4999)
+        return Quality(score >= 0.5, score, {"imbalance": imbalance, "neutral_share": neutral})
 
 
 class NoColourParams(StageParams):

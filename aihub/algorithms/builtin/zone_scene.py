@@ -133,7 +133,7 @@ OUTAGE_S = 15.0
 class NightLightsParams(ZoneParams):
     """Settings of `night-lights`."""
 
-    dark: float = Field(70.0, ge=1, le=255, description="Median luma of the picture below which it is night.")
+    dark: float = Field(50.0, ge=1, le=255, description="Median luma of the picture below which it is night.")
     contrast: float = Field(40.0, ge=1, le=255, description="Grey levels by which a light stands out from what is around it.")
     dwell: float = Field(10.0, ge=0, le=86400, description="Seconds for which a light must shine in its place.")
 
@@ -168,7 +168,7 @@ class NightLights(Stage[NightLightsParams]):
         lit = _lights(grey, self.params.contrast) & zone_mask(self.params.zone, *grey.shape)
         self._seen = np.where(lit, np.float32(0), self._seen + np.float32(elapsed))
         # a light that flickers is still the same for a second
-        self._shining = np.where(self._seen <= 1.0, self._shining + np.float32(elapsed), np.float32(0))
+        self._shining = np.where(self._seen <= 1.0, self._shining + np.float32(elapsed) * lit, np.float32(0))
         learning = self._night <= self.params.learn
         share = 1.0 if learning else 1 - math.exp(-elapsed / self.params.memory)
         self._usual = np.maximum(self._usual, lit) if learning else self._usual + np.float32(share) * (lit - self._usual)
