@@ -93,7 +93,8 @@ def algorithms() -> list[str]:
 
 def alarms(ids: Sequence[str], frames: Iterator[Frame]) -> dict[str, list[float]]:
     """Times at which each algorithm opened an event."""
-    plan, watches, times = Plan(NOBODY), {}, defaultdict(list)
+    plan, watches = Plan(NOBODY), dict[str, Watch]()
+    times: dict[str, list[float]] = defaultdict(list)
     for name in ids:
         plan.set(name, REGISTRY.get(name), {})
         watches[name] = Watch(REGISTRY.get(name).card.event)
@@ -169,8 +170,15 @@ def recall(one: Degradation, clips: dict[str, list[Image]], pictures: dict[str, 
                 missed.append(clip)
         row[strength] = {"value": value, "clips": [len(clips) - len(missed), len(clips)], "missed": missed}
         if not one.moving:
-            lost = [name for name, image in pictures.items() if not faulty(one.fault, one.change(image, 1.0, value))]
-            row[strength] |= {"pictures": [len(pictures) - len(lost), len(pictures)], "missed_pictures": lost[:8]}
+            lost = [
+                name
+                for name, image in pictures.items()
+                if not faulty(one.fault, one.change(image, 1.0, value))
+            ]
+            row[strength] |= {
+                "pictures": [len(pictures) - len(lost), len(pictures)],
+                "missed_pictures": lost[:8],
+            }
     return row
 
 
@@ -207,7 +215,9 @@ def still_and_slow(clips: dict[str, list[Image]]) -> dict[str, list[int]]:
 
 def main() -> None:
     """Measure and say what came."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--half", choices=("tune", "test", "both"), default="test")
     parser.add_argument("--only", default="", help="id of one algorithm")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
@@ -244,9 +254,14 @@ def main() -> None:
 
 def table(report: dict[str, Any]) -> str:
     """The report in lines."""
-    lines = [f"half {report['half']}: {report['clips']} clips, {report['pictures']} pictures", "false alarms:"]
+    lines = [
+        f"half {report['half']}: {report['clips']} clips, {report['pictures']} pictures",
+        "false alarms:",
+    ]
     for name, row in report["false"].items():
-        lines.append(f"  {name:20} clips {len(row['clips'])} pictures {len(row['pictures'])} {row['clips']} {row['pictures'][:5]}")
+        lines.append(
+            f"  {name:20} clips {len(row['clips'])} pictures {len(row['pictures'])} {row['clips']} {row['pictures'][:5]}"
+        )
     lines.append("recall:")
     for name, row in report["recall"].items():
         if isinstance(row, list) or "clips" in row:
@@ -254,7 +269,9 @@ def table(report: dict[str, Any]) -> str:
             continue
         for strength in ("mild", "strong"):
             one = row[strength]
-            seen = " ".join(f"{kind} {one[kind][0]}/{one[kind][1]}" for kind in ("clips", "pictures") if kind in one)
+            seen = " ".join(
+                f"{kind} {one[kind][0]}/{one[kind][1]}" for kind in ("clips", "pictures") if kind in one
+            )
             lost = [*one["missed"], *one.get("missed_pictures", [])]
             lines.append(f"  {name:20} {row['fault']:18} {strength:6} {one['value']:<6g} {seen} {lost}")
     return "\n".join(lines)

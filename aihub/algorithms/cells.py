@@ -31,7 +31,9 @@ def in_cells(values: F32, cell: int = CELL) -> F32:
     """Means of `(height, width)` values in cells; the rest at the right and lower edge is left out. At least 1x1."""
     rows, columns = max(values.shape[0] // cell, 1), max(values.shape[1] // cell, 1)
     cut = values[: rows * cell, : columns * cell]
-    return np.asarray(cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), np.float32).reshape(rows, columns)
+    return np.asarray(cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), np.float32).reshape(
+        rows, columns
+    )
 
 
 def scene_slopes(frame: Frame) -> Slopes:
@@ -41,7 +43,7 @@ def scene_slopes(frame: Frame) -> Slopes:
 
 def strength(pair: Slopes) -> F32:
     """Structure of each cell: root mean square of the slopes in it, grey levels a pixel, `(rows, columns)`."""
-    return np.sqrt(in_cells(pair[0] * pair[0] + pair[1] * pair[1]))
+    return np.asarray(np.sqrt(in_cells(pair[0] * pair[0] + pair[1] * pair[1])), np.float32)
 
 
 def likeness(one: Slopes, other: Slopes) -> F32:
@@ -52,7 +54,7 @@ def likeness(one: Slopes, other: Slopes) -> F32:
     """
     common = in_cells(one[0] * other[0] + one[1] * other[1])
     first, second = (in_cells(a * a + b * b) for a, b in (one, other))
-    return common / np.maximum(np.sqrt(first * second), np.float32(0.05))
+    return np.asarray(common / np.maximum(np.sqrt(first * second), np.float32(0.05)), np.float32)
 
 
 def shift_between(one: Slopes, other: Slopes) -> tuple[float, float]:
@@ -116,7 +118,9 @@ class Reference:
         self.known, self._looks, self._strange_since = values, [values], None
         self._begun = self._last = self._taken = now
 
-    def follow(self, values: F32, now: float, *, strange: bool, accept_s: float, hold: F32 | None = None) -> None:
+    def follow(
+        self, values: F32, now: float, *, strange: bool, accept_s: float, hold: F32 | None = None
+    ) -> None:
         """Take in a look after it was compared.
 
         Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,8 +57,8 @@ def _degradation(
     return add
 
 
-def _clipped(values: npt.NDArray[np.floating]) -> Image:
-    return np.clip(values, 0, 255).astype(np.uint8)
+def _clipped(values: npt.NDArray[Any]) -> Image:
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def _rng(moment: float) -> np.random.Generator:
@@ -77,19 +78,32 @@ def noise(moment: float, height: int, width: int, planes: int = 1) -> npt.NDArra
     made = []
     for _ in range(planes):
         shifted = np.roll(field, tuple(rng.integers(0, 600, 2).tolist()), axis=(0, 1))
-        made.append(np.tile(shifted, (rows, columns))[:height, :width] if rows * columns > 1 else shifted[:height, :width])
+        made.append(
+            np.tile(shifted, (rows, columns))[:height, :width]
+            if rows * columns > 1
+            else shifted[:height, :width]
+        )
     return np.stack(made, axis=2)
 
 
 def _grained(image: Image, moment: float, sigma: float) -> Image:
-    return _clipped(image + noise(moment, *image.shape[:2]) * np.float32(sigma))
+    return _clipped(image + noise(moment, image.shape[0], image.shape[1]) * np.float32(sigma))
 
 
 def _said(image: Image, text: str) -> Image:
     height, width = image.shape[:2]
     size = max(height, 48) / 360
     place = (int(width * 0.32), int(height * 0.52))
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (235, 235, 235), max(round(2 * size), 1), cv2.LINE_AA)
+    cv2.putText(
+        image,
+        text,
+        place,
+        cv2.FONT_HERSHEY_SIMPLEX,
+        size,
+        (235, 235, 235),
+        max(round(2 * size), 1),
+        cv2.LINE_AA,
+    )
     return image
 
 
@@ -106,7 +120,11 @@ def blue_screen(image: Image, moment: float, strength: float) -> Image:  # noqa:
 @_degradation("black-screen-text", "signal-lost", 1, 2, "lines of text")
 def black_screen_text(image: Image, moment: float, strength: float) -> Image:  # noqa: ARG001 - stands still
     """Black with words on it."""
-    return _said(np.zeros_like(image), "NO SIGNAL" if strength < 2 else "VIDEO LOSS  CH 07") if strength else image
+    return (
+        _said(np.zeros_like(image), "NO SIGNAL" if strength < 2 else "VIDEO LOSS  CH 07")
+        if strength
+        else image
+    )
 
 
 @_degradation("test-card", "signal-lost", 0.75, 1, "strength of the colours")
@@ -114,7 +132,9 @@ def test_card(image: Image, moment: float, strength: float) -> Image:  # noqa: A
     """Eight bars of colour."""
     if not strength:
         return image
-    bars = np.array([(1, 1, 1), (0, 1, 1), (1, 1, 0), (0, 1, 0), (1, 0, 1), (0, 0, 1), (1, 0, 0), (0, 0, 0)], np.float32)
+    bars = np.array(
+        [(1, 1, 1), (0, 1, 1), (1, 1, 0), (0, 1, 0), (1, 0, 1), (0, 0, 1), (1, 0, 0), (0, 0, 0)], np.float32
+    )
     places = np.arange(image.shape[1]) * 8 // max(image.shape[1], 1)
     line = _clipped(bars[places] * np.float32(16 + 219 * strength * 0.75))
     return np.ascontiguousarray(np.broadcast_to(line, image.shape))
@@ -125,7 +145,9 @@ def snow(image: Image, moment: float, strength: float) -> Image:
     """What an analogue receiver shows without a station."""
     if not strength:
         return image
-    return np.repeat(_clipped(110 + noise(moment, *image.shape[:2]) * np.float32(strength)), 3, axis=2)
+    return np.repeat(
+        _clipped(110 + noise(moment, image.shape[0], image.shape[1]) * np.float32(strength)), 3, axis=2
+    )
 
 
 @_degradation("black", "black-screen", 3, 1, "grey levels of noise")
@@ -152,25 +174,37 @@ def gain_up(image: Image, moment: float, strength: float) -> Image:  # noqa: ARG
 @_degradation("gain-down", "underexposed", 3.0, 4.0, "stops")
 def gain_down(image: Image, moment: float, strength: float) -> Image:
     """Too little light by so many stops, and noise of two grey levels."""
-    return _grained(_clipped(image.astype(np.float32) * np.float32(2**-strength)), moment, 2.0) if strength else image
+    return (
+        _grained(_clipped(image.astype(np.float32) * np.float32(2**-strength)), moment, 2.0)
+        if strength
+        else image
+    )
 
 
 @_degradation("fog", "low-contrast", 0.9, 0.95, "share of the contrast that is gone")
 def fog(image: Image, moment: float, strength: float) -> Image:
     """Fog, or condensation on the dome: the scene shines through faintly."""
-    return _grained(_clipped(image * np.float32(1 - strength) + np.float32(180 * strength)), moment, 0.8) if strength else image
+    return (
+        _grained(_clipped(image * np.float32(1 - strength) + np.float32(180 * strength)), moment, 0.8)
+        if strength
+        else image
+    )
 
 
 @_degradation("tint-red", "colour-cast", 0.35, 0.6, "share taken from blue and green")
 def tint_red(image: Image, moment: float, strength: float) -> Image:  # noqa: ARG001 - stands still
     """White balance for another light: too red."""
-    return _clipped(image * np.array([1 - strength, 1 - strength * 0.7, 1.1], np.float32)) if strength else image
+    return (
+        _clipped(image * np.array([1 - strength, 1 - strength * 0.7, 1.1], np.float32)) if strength else image
+    )
 
 
 @_degradation("tint-blue", "colour-cast", 0.35, 0.6, "share taken from red and green")
 def tint_blue(image: Image, moment: float, strength: float) -> Image:  # noqa: ARG001 - stands still
     """White balance for another light: too blue."""
-    return _clipped(image * np.array([1.1, 1 - strength * 0.7, 1 - strength], np.float32)) if strength else image
+    return (
+        _clipped(image * np.array([1.1, 1 - strength * 0.7, 1 - strength], np.float32)) if strength else image
+    )
 
 
 @_degradation("tint-green", "colour-cast", 0.35, 0.6, "share taken from red and blue")
@@ -184,7 +218,7 @@ def grain(image: Image, moment: float, strength: float) -> Image:
     """Noise in every pixel and colour."""
     if not strength:
         return image
-    return _clipped(image + noise(moment, *image.shape[:2], 3) * np.float32(strength))
+    return _clipped(image + noise(moment, image.shape[0], image.shape[1], 3) * np.float32(strength))
 
 
 def _waves(length: int, period: float, phase: float) -> npt.NDArray[np.float32]:
@@ -226,14 +260,25 @@ def covered_half(image: Image, moment: float, strength: float) -> Image:
     return _grained(_clipped(image * (1 - mask[..., None]) + cover * mask[..., None]), moment, 1.0)
 
 
-@_degradation("covered-corner", "occlusion", 0.75, 0.9, "reach of the cover from a corner, as a share", moving=True)
+@_degradation(
+    "covered-corner", "occlusion", 0.75, 0.9, "reach of the cover from a corner, as a share", moving=True
+)
 def covered_corner(image: Image, moment: float, strength: float) -> Image:
     """Something pale over the lower right corner."""
     if not strength:
         return image
     height, width = image.shape[:2]
     mask = np.zeros((height, width), np.float32)
-    cv2.ellipse(mask, (width, height), (int(width * strength * 1.2), int(height * strength * 1.2)), 0, 0, 360, 1.0, cv2.FILLED)
+    cv2.ellipse(
+        mask,
+        (width, height),
+        (int(width * strength * 1.2), int(height * strength * 1.2)),
+        0,
+        0,
+        360,
+        1.0,
+        cv2.FILLED,
+    )
     mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(width * 0.02, 0.5)), np.float32)[..., None]
     return _grained(_clipped(image * (1 - mask) + np.float32(150) * mask), moment, 1.0)
 
@@ -245,7 +290,13 @@ def _window(image: Image, across: float, down: float, share: float = 0.7) -> Ima
     left = (width - columns) * (0.5 + 0.5 * across)
     top = (height - rows) * (0.5 + 0.5 * down)
     move = np.array([[share, 0, left], [0, share, top]], np.float32)
-    made = cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
+    made = cv2.warpAffine(
+        image,
+        move,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT,
+    )
     return np.asarray(made, np.uint8)
 
 
@@ -301,7 +352,9 @@ def misplaced_blocks(image: Image, moment: float, strength: float) -> Image:
         row, column = int(rng.integers(rows)), int(rng.integers(columns))
         for place in range(column, min(column + run, columns)):
             other_row, other = int(rng.integers(rows)), int(rng.integers(columns))
-            block = image[other_row * 16 : other_row * 16 + 16, other * 16 : other * 16 + 16].astype(np.float32)
+            block = image[other_row * 16 : other_row * 16 + 16, other * 16 : other * 16 + 16].astype(
+                np.float32
+            )
             tint = rng.normal(0, 25, 3).astype(np.float32)
             made[row * 16 : row * 16 + 16, place * 16 : place * 16 + 16] = _clipped(block + tint)
         left -= run

@@ -32,13 +32,15 @@ def lively_street(moment: float) -> Image:
     left = along > WIDTH
     car(image, (2 * WIDTH - along if left else along, 338), 120, (58, 60, 190), left=left)
     grain = noise(moment, HEIGHT, WIDTH, 1) * np.float32(1.5)
-    return np.clip(image + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + grain, 0, 255), np.uint8)
 
 
 def _texture() -> np.typing.NDArray[np.float32]:
     rng = np.random.default_rng(11)
     rough = clouds(rng, HEIGHT, WIDTH, 24)[..., None] * np.float32(26) - np.float32(13)
-    return np.repeat(np.asarray(cv2.GaussianBlur(rough, (0, 0), 0.8))[..., None], 3, axis=2).astype(np.float32)
+    return np.repeat(np.asarray(cv2.GaussianBlur(rough, (0, 0), 0.8))[..., None], 3, axis=2).astype(
+        np.float32
+    )
 
 
 _BACKGROUND = np.clip(street() + _texture(), 0, 255).astype(np.uint8)

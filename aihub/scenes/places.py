@@ -30,8 +30,8 @@ def _fence(*, open_: bool) -> Image:
     for left in range(0, WIDTH, 80):
         if open_ and 240 <= left < 400:
             for _ in range(30):
-                x, y = rng.integers(left, left + 80), rng.integers(200, 290)
-                cv2.circle(image, (int(x), int(y)), int(rng.integers(4, 12)), (70, 92, 110), cv2.FILLED)
+                place = (int(rng.integers(left, left + 80)), int(rng.integers(200, 290)))
+                cv2.circle(image, place, int(rng.integers(4, 12)), (70, 92, 110), cv2.FILLED)
             continue
         cv2.rectangle(image, (left, 170), (left + 78, 296), (150, 96, 30), cv2.FILLED)
         for rib in range(left + 8, left + 78, 10):
@@ -141,7 +141,7 @@ def knocked(image: Image, across: float, down: float, degrees: float) -> Image:
     """A picture moved right and down by pixels and turned about its middle."""
     height, width = image.shape[:2]
     move = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1.0)
-    move[:, 2] += (across, down)
+    move[:, 2] += np.array([across, down])
     return np.asarray(cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 

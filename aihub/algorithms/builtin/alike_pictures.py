@@ -20,8 +20,18 @@ BITS = KEPT * KEPT
 class AlikeParams(StageParams):
     """Settings of `alike-pictures`."""
 
-    distance: int = Field(10, ge=0, le=32, description="Most of the 64 bits in which two pictures may differ and count as the same.")
-    memory: int = Field(10_000, ge=1, le=1_000_000, description="Pictures that are remembered; the oldest are forgotten first.")
+    distance: int = Field(
+        10,
+        ge=0,
+        le=32,
+        description="Most of the 64 bits in which two pictures may differ and count as the same.",
+    )
+    memory: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Pictures that are remembered; the oldest are forgotten first.",
+    )
 
 
 class AlikePictures(Stage[AlikeParams]):
@@ -52,7 +62,9 @@ class AlikePictures(Stage[AlikeParams]):
         alike = 1 - distance / BITS
         label = "duplicate" if distance <= self.params.distance else "new"
         sure = alike if label == "duplicate" else 1 - alike
-        return Labels.of({label: float(np.clip(sure, 0, 1))}, {"nearest": float(nearest), "distance_bits": float(distance)})
+        return Labels.of(
+            {label: float(np.clip(sure, 0, 1))}, {"nearest": float(nearest), "distance_bits": float(distance)}
+        )
 
 
 def perceptual_hash(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

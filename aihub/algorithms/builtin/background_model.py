@@ -21,7 +21,12 @@ class BackgroundParams(StageParams):
     """Settings of `background`."""
 
     memory: float = Field(30.0, ge=1, le=86400, description="Seconds after which what stays becomes ground.")
-    looks: int = Field(20, ge=2, le=10_000, description="The same in pictures, for pictures of a request, which have no time.")
+    looks: int = Field(
+        20,
+        ge=2,
+        le=10_000,
+        description="The same in pictures, for pictures of a request, which have no time.",
+    )
 
 
 class Background(Stage[BackgroundParams]):
@@ -54,4 +59,7 @@ class Background(Stage[BackgroundParams]):
         rate = max(1 / self._seen, timed if elapsed > 0.02 else 1 / self.params.looks)
         stirring = self._model.apply(small, learningRate=min(rate, 1.0))
         ground = np.asarray(self._model.getBackgroundImage(), np.uint8)
-        return Picture(ground, {"foreground_share": cv2.countNonZero(stirring) / stirring.size, "looks": float(self._seen)})
+        return Picture(
+            ground,
+            {"foreground_share": cv2.countNonZero(stirring) / stirring.size, "looks": float(self._seen)},
+        )

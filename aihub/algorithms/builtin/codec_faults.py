@@ -29,9 +29,14 @@ class BlockyParams(StageParams):
     """Settings of `blocky-picture`."""
 
     blockiness: float = Field(
-        1.6, gt=1, le=10, description="Mean step at the edges of blocks over the mean step elsewhere, from which it is a fault."
+        1.6,
+        gt=1,
+        le=10,
+        description="Mean step at the edges of blocks over the mean step elsewhere, from which it is a fault.",
     )
-    step: float = Field(1.0, ge=0, le=50, description="Least step at the edges of blocks more than elsewhere, in grey levels.")
+    step: float = Field(
+        1.0, ge=0, le=50, description="Least step at the edges of blocks more than elsewhere, in grey levels."
+    )
 
 
 class BlockyPicture(Stage[BlockyParams]):
@@ -91,12 +96,23 @@ class TornParams(StageParams):
     """Settings of `torn-blocks`."""
 
     share: float = Field(
-        0.002, gt=0, le=0.5, description="Share of the edges of blocks that do not fit, from which it is a fault."
+        0.002,
+        gt=0,
+        le=0.5,
+        description="Share of the edges of blocks that do not fit, from which it is a fault.",
     )
     alone: float = Field(
-        0.006, gt=0, le=0.5, description="The same on a picture without any before it, where edges of the scene count too."
+        0.006,
+        gt=0,
+        le=0.5,
+        description="The same on a picture without any before it, where edges of the scene count too.",
     )
-    blank: float = Field(0.08, gt=0, le=1, description="Share of the picture that is a decoder's empty grey or green, from which it is a fault.")
+    blank: float = Field(
+        0.08,
+        gt=0,
+        le=1,
+        description="Share of the picture that is a decoder's empty grey or green, from which it is a fault.",
+    )
 
 
 class TornBlocks(Stage[TornParams]):
@@ -151,7 +167,9 @@ def torn_edges(grey: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.bool_]
     if width < 64 or rows < 4 * RUN:
         return np.zeros((0, 0), np.bool_)
     places = np.arange(first, width - 2, 16)
-    before2, before, after, after2 = (grey[:rows, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1))
+    before2, before, after, after2 = (
+        grey[:rows, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1)
+    )
     step = after - before
     beside = np.maximum(np.abs(before - before2), np.abs(after2 - after))
     excess = (np.abs(step) - 2 * beside).reshape(-1, RUN, len(places)).astype(np.float32)
@@ -165,10 +183,16 @@ def blank_share(image: Image) -> float:
     if not rows or not columns:
         return 0.0
     cut = image[: rows * 16, : columns * 16]
-    first, *others = (cut[down::16, across::16] for down, across in ((3, 4), (8, 12), (12, 3), (13, 11), (7, 7)))
+    first, *others = (
+        cut[down::16, across::16] for down, across in ((3, 4), (8, 12), (12, 3), (13, 11), (7, 7))
+    )
     even = np.all([(other == first).all(axis=-1) for other in others], axis=0)
     blue, green, red = first[..., 0], first[..., 1], first[..., 2]
-    grey = (first.min(axis=-1) >= 126) & (first.max(axis=-1) <= 132) & (first.max(axis=-1) - first.min(axis=-1) <= 1)
+    grey = (
+        (first.min(axis=-1) >= 126)
+        & (first.max(axis=-1) <= 132)
+        & (first.max(axis=-1) - first.min(axis=-1) <= 1)
+    )
     empty = (blue <= 4) & (red <= 4) & (green >= 70) & (green <= 160)
     return float((even & (grey | empty)).mean())
 
@@ -182,7 +206,12 @@ COMBED = 0.25
 class CombedParams(StageParams):
     """Settings of `combed-picture`."""
 
-    share: float = Field(0.01, gt=0, le=0.5, description="Share of the picture's blocks that are combed, from which it is a fault.")
+    share: float = Field(
+        0.01,
+        gt=0,
+        le=0.5,
+        description="Share of the picture's blocks that are combed, from which it is a fault.",
+    )
 
 
 class CombedPicture(Stage[CombedParams]):

@@ -21,7 +21,9 @@ REBLUR = 9
 class DeblurScoreParams(StageParams):
     """Settings of `deblur-score`."""
 
-    blur: float = Field(0.55, gt=0, lt=1, description="Blur from which a picture is worth sharpening, 0 sharp to 1 smeared.")
+    blur: float = Field(
+        0.55, gt=0, lt=1, description="Blur from which a picture is worth sharpening, 0 sharp to 1 smeared."
+    )
 
 
 class DeblurScore(Stage[DeblurScoreParams]):

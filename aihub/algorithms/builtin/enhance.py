@@ -24,8 +24,15 @@ BAND = 270
 class LightenParams(StageParams):
     """Settings of `lighten`."""
 
-    strength: float = Field(0.6, ge=0, le=1, description="From 0, as it was, to 1, all of the light taken out.")
-    floor: float = Field(0.06, ge=0.01, le=1, description="Light below which nothing is lightened further: only noise is there.")
+    strength: float = Field(
+        0.6, ge=0, le=1, description="From 0, as it was, to 1, all of the light taken out."
+    )
+    floor: float = Field(
+        0.06,
+        ge=0.01,
+        le=1,
+        description="Light below which nothing is lightened further: only noise is there.",
+    )
 
 
 class Lighten(Stage[LightenParams]):
@@ -46,7 +53,10 @@ class Lighten(Stage[LightenParams]):
         gain = light ** np.float32(-self.params.strength)
         made = _scaled(small_colours(frame, LARGEST), gain)
         after = small_mean(made)
-        return Picture(made, {"mean_luma_before": small_mean(small), "mean_luma_after": after, "gain": float(gain.mean())})
+        return Picture(
+            made,
+            {"mean_luma_before": small_mean(small), "mean_luma_after": after, "gain": float(gain.mean())},
+        )
 
 
 def small_mean(image: Image) -> float:
@@ -63,12 +73,16 @@ def guided(guide: F32, values: F32, radius: int = 8, smooth: float = 1e-3) -> F3
     spread = cv2.blur(guide * guide, window) - mean * mean
     slope = (cv2.blur(guide * values, window) - mean * mean_values) / (spread + np.float32(smooth))
     offset = mean_values - slope * mean
-    return np.asarray(cv2.blur(slope, window) * guide + cv2.blur(offset, window), np.float32).reshape(guide.shape)
+    return np.asarray(cv2.blur(slope, window) * guide + cv2.blur(offset, window), np.float32).reshape(
+        guide.shape
+    )
 
 
 def _wide(small: F32, frame_shape: tuple[int, ...]) -> F32:
     size = (frame_shape[1], frame_shape[0])
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32).reshape(frame_shape[:2])
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32).reshape(
+        frame_shape[:2]
+    )
 
 
 def _scaled(image: Image, gain: F32) -> Image:
@@ -83,8 +97,12 @@ def _scaled(image: Image, gain: F32) -> Image:
 class DehazeParams(StageParams):
     """Settings of `dehaze`."""
 
-    strength: float = Field(0.95, ge=0, le=1, description="Share of the haze that is taken away; a little of it keeps depth.")
-    least: float = Field(0.15, gt=0, le=1, description="Least share of a place's own light that is believed in.")
+    strength: float = Field(
+        0.95, ge=0, le=1, description="Share of the haze that is taken away; a little of it keeps depth."
+    )
+    least: float = Field(
+        0.15, gt=0, le=1, description="Least share of a place's own light that is believed in."
+    )
 
 
 class Dehaze(Stage[DehazeParams]):
@@ -102,9 +120,11 @@ class Dehaze(Stage[DehazeParams]):
         air = _air(small)
         patch = np.ones((9, 9), np.uint8)
         dark = cv2.erode((small / air).min(axis=2), patch)
-        through = 1 - np.float32(self.params.strength) * np.clip(np.asarray(dark, np.float32).reshape(small.shape[:2]), 0, 1)
+        through = 1 - np.float32(self.params.strength) * np.clip(
+            np.asarray(dark, np.float32).reshape(small.shape[:2]), 0, 1
+        )
         guide = small.mean(axis=2) / 255
-        through = np.clip(guided(guide, through, 16), self.params.least, 1)
+        through = np.asarray(np.clip(guided(guide, through, 16), self.params.least, 1), np.float32)
         image = small_colours(frame, LARGEST)
         made = _cleared(image, through, air)
         measures = {
@@ -118,17 +138,16 @@ def _air(small: F32) -> F32:
     dark = np.asarray(cv2.erode(small.min(axis=2), np.ones((9, 9), np.uint8))).ravel()
     count = max(len(dark) // 1000, 1)
     places = np.argpartition(dark, -count)[-count:]
-    return np.maximum(small.reshape(-1, 3)[places].mean(axis=0), 1).astype(np.float32)
+    return np.asarray(np.maximum(small.reshape(-1, 3)[places].mean(axis=0), 1), np.float32)
 
 
 def _cleared(image: Image, through: F32, air: F32) -> Image:
     """(I - A) / t + A, in bands of rows."""
-    wide, made = _wide(1 / through, image.shape), np.empty_like(image)
+    wide, made = _wide(np.float32(1) / through, image.shape), np.empty_like(image)
     for top in range(0, image.shape[0], BAND):
         rows = slice(top, top + BAND)
-        own = cv2.subtract(image[rows], (*air.tolist(), 0.0), dtype=cv2.CV_32F)
-        own = cv2.multiply(own, cv2.merge([wide[rows]] * 3))
-        cv2.add(own, (*air.tolist(), 0.0), dst=made[rows], dtype=cv2.CV_8U)
+        own = (image[rows].astype(np.float32) - air) * wide[rows][..., None]
+        made[rows] = np.clip(own + air, 0, 255)
     return made
 
 

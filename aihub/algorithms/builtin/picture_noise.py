@@ -29,7 +29,10 @@ class NoiseParams(StageParams):
     """Settings of `noisy-picture`."""
 
     sigma: float = Field(
-        8.0, gt=0, le=100, description="Standard deviation of the noise, in grey levels, from which it is a fault."
+        8.0,
+        gt=0,
+        le=100,
+        description="Standard deviation of the noise, in grey levels, from which it is a fault.",
     )
 
 
@@ -72,7 +75,7 @@ def _patches(grey: Grey) -> npt.NDArray[np.int16]:
     down, across = -(-rows // PATCHES), -(-columns // PATCHES)
     taken = cut[::down, :, ::across].transpose(0, 2, 1, 3).reshape(-1, PATCH, PATCH).astype(np.int16)
     means = taken.mean(axis=(1, 2))
-    return taken[(means > CLIPPED[0]) & (means < CLIPPED[1])]
+    return np.asarray(taken[(means > CLIPPED[0]) & (means < CLIPPED[1])], np.int16)
 
 
 COLUMNS, PROFILE = 96, 180
@@ -89,7 +92,10 @@ class StripedParams(StageParams):
     """Settings of `striped-picture`."""
 
     amplitude: float = Field(
-        2.5, gt=0, le=100, description="Strength of the bands, in grey levels (half of light to dark), from which they are a fault."
+        2.5,
+        gt=0,
+        le=100,
+        description="Strength of the bands, in grey levels (half of light to dark), from which they are a fault.",
     )
 
 

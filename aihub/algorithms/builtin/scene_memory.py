@@ -25,15 +25,26 @@ UNLIKE = 0.4
 class MemoryParams(StageParams):
     """How the scene is remembered."""
 
-    learn: float = Field(5.0, gt=0, le=600, description="Seconds over which the reference is gathered at the start.")
-    memory: float = Field(600.0, ge=1, le=86400, description="Seconds with which the reference follows slow change.")
-    accept: float = Field(3600.0, ge=1, le=864000, description="Seconds after which what is different is the new reference.")
+    learn: float = Field(
+        5.0, gt=0, le=600, description="Seconds over which the reference is gathered at the start."
+    )
+    memory: float = Field(
+        600.0, ge=1, le=86400, description="Seconds with which the reference follows slow change."
+    )
+    accept: float = Field(
+        3600.0, ge=1, le=864000, description="Seconds after which what is different is the new reference."
+    )
 
 
 class OccludedParams(MemoryParams):
     """Settings of `occluded-picture`."""
 
-    share: float = Field(0.3, gt=0, lt=1, description="Share of the scene's structure that is gone, from which the lens is covered.")
+    share: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="Share of the scene's structure that is gone, from which the lens is covered.",
+    )
 
 
 class OccludedPicture(Stage[OccludedParams]):
@@ -76,7 +87,10 @@ class ShiftedParams(MemoryParams):
     """Settings of `shifted-view`."""
 
     moved: float = Field(
-        0.5, gt=0, lt=1, description="Share of the scene's cells that must show something else where the whole view moved by one distance."
+        0.5,
+        gt=0,
+        lt=1,
+        description="Share of the scene's cells that must show something else where the whole view moved by one distance.",
     )
     elsewhere: float = Field(0.85, gt=0, lt=1, description="The same where it is another view altogether.")
 

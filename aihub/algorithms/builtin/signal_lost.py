@@ -23,7 +23,12 @@ SNOW = (0.3, 25.0)
 class NoSignalParams(StageParams):
     """How much of the picture."""
 
-    share: float = Field(0.8, gt=0.5, lt=1, description="Least share of the picture in a few exactly even colours; the rest may be text.")
+    share: float = Field(
+        0.8,
+        gt=0.5,
+        lt=1,
+        description="Least share of the picture in a few exactly even colours; the rest may be text.",
+    )
 
 
 class NoSignal(Stage[NoSignalParams]):
@@ -51,7 +56,9 @@ class NoSignal(Stage[NoSignalParams]):
             if alike < SNOW[0]:
                 score = max(score, 1.0 - max(alike, 0.0))
         return Quality(
-            score >= 0.5, score, {"even_share": float(even.mean()), "covered_share": covered, "neighbour_likeness": alike}
+            score >= 0.5,
+            score,
+            {"even_share": float(even.mean()), "covered_share": covered, "neighbour_likeness": alike},
         )
 
 
@@ -72,7 +79,11 @@ def _covered(colours: npt.NDArray[np.int16]) -> float:
     if not len(colours):
         return 0.0
     # bins of four levels: the codec rounds a colour to one level up or down
-    codes = (colours[:, 0] >> 2).astype(np.int64) << 12 | (colours[:, 1] >> 2).astype(np.int64) << 6 | colours[:, 2] >> 2
+    codes = (
+        (colours[:, 0] >> 2).astype(np.int64) << 12
+        | (colours[:, 1] >> 2).astype(np.int64) << 6
+        | colours[:, 2] >> 2
+    )
     kinds, counts = np.unique(codes, return_counts=True)
     white = WHITE >> 2
     counts[(kinds >> 12 >= white) & (kinds >> 6 & 63 >= white) & (kinds & 63 >= white)] = 0

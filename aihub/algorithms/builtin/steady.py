@@ -31,7 +31,10 @@ class SteadyParams(StageParams):
     """Settings of `steady`."""
 
     hold: float = Field(
-        0.95, ge=0, le=1, description="How firmly it is held: 1 on the first picture for ever, 0 not at all; between, it follows slowly."
+        0.95,
+        ge=0,
+        le=1,
+        description="How firmly it is held: 1 on the first picture for ever, 0 not at all; between, it follows slowly.",
     )
 
 
@@ -75,7 +78,9 @@ class Steady(Stage[SteadyParams]):
         x, y = (width - 1) / 2, (height - 1) / 2
         back = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
         back[:, 2] = np.array([x, y]) - back[:, :2] @ (x + across, y + down)
-        made = cv2.warpAffine(image, back, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        made = cv2.warpAffine(
+            image, back, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         return Picture(np.asarray(made, np.uint8), measures)
 
 
@@ -86,7 +91,9 @@ def motion(before: Grey, now: Grey) -> F64 | None:
     corners = cv2.goodFeaturesToTrack(before, POINTS, 0.01, 8)
     if corners is None or len(corners) < LEAST_POINTS:
         return None
-    followed, status, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, np.empty_like(corners), winSize=(21, 21), maxLevel=4)
+    followed, status, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, corners, np.empty_like(corners), winSize=(21, 21), maxLevel=4
+    )
     kept = status.ravel() > 0
     if kept.sum() < LEAST_POINTS:
         return None

@@ -35,7 +35,9 @@ class OverexposedParams(StageParams):
     """Settings of `overexposed`."""
 
     share: float = Field(0.25, gt=0, lt=1, description="Least share of blown pixels.")
-    mean: float = Field(170.0, ge=0, le=255, description="Least mean luma: white things alone do not blow a picture.")
+    mean: float = Field(
+        170.0, ge=0, le=255, description="Least mean luma: white things alone do not blow a picture."
+    )
 
 
 class Overexposed(Stage[OverexposedParams]):
@@ -58,7 +60,10 @@ class UnderexposedParams(StageParams):
 
     mean: float = Field(36.0, ge=0, le=255, description="Mean luma below which the picture may be too dark.")
     bright: float = Field(
-        100.0, ge=0, le=255, description="Luma that the brightest fiftieth stays below: lamps at night reach it."
+        100.0,
+        ge=0,
+        le=255,
+        description="Luma that the brightest fiftieth stays below: lamps at night reach it.",
     )
 
 
@@ -79,7 +84,9 @@ class Underexposed(Stage[UnderexposedParams]):
 class LowContrastParams(StageParams):
     """Settings of `low-contrast`."""
 
-    spread: float = Field(30.0, ge=0, le=255, description="Least distance of the 2nd and 98th percentile of luma.")
+    spread: float = Field(
+        30.0, ge=0, le=255, description="Least distance of the 2nd and 98th percentile of luma."
+    )
 
 
 class LowContrast(Stage[LowContrastParams]):
@@ -117,9 +124,14 @@ class ColourCastParams(StageParams):
     """Settings of `colour-cast`."""
 
     imbalance: float = Field(
-        0.25, gt=0, le=3, description="Natural logarithm of the brightest of one colour over that of another, from which it is a cast."
+        0.25,
+        gt=0,
+        le=3,
+        description="Natural logarithm of the brightest of one colour over that of another, from which it is a cast.",
     )
-    neutral: float = Field(0.15, gt=0, le=1, description="Share of the picture that is neutral, above which there is no cast.")
+    neutral: float = Field(
+        0.15, gt=0, le=1, description="Share of the picture that is neutral, above which there is no cast."
+    )
 
 
 class ColourCast(Stage[ColourCastParams]):
@@ -151,9 +163,18 @@ class ColourCast(Stage[ColourCastParams]):
 class NoColourParams(StageParams):
     """Settings of `no-colour`."""
 
-    chroma: float = Field(3.0, ge=0, le=100, description="Distance from the common tint, in units of CIE Lab, from which a pixel has colour.")
-    share: float = Field(0.01, gt=0, lt=1, description="Most of the picture that may have colour: an on-screen clock.")
-    contrast: float = Field(8.0, ge=0, le=255, description="Least spread of luma; a blank picture is not judged.")
+    chroma: float = Field(
+        3.0,
+        ge=0,
+        le=100,
+        description="Distance from the common tint, in units of CIE Lab, from which a pixel has colour.",
+    )
+    share: float = Field(
+        0.01, gt=0, lt=1, description="Most of the picture that may have colour: an on-screen clock."
+    )
+    contrast: float = Field(
+        8.0, ge=0, le=255, description="Least spread of luma; a blank picture is not judged."
+    )
 
 
 class NoColour(Stage[NoColourParams]):

@@ -23,7 +23,10 @@ class ShakingParams(StageParams):
     """Settings of `shaking-picture`."""
 
     shake: float = Field(
-        0.005, gt=0, le=0.5, description="Root mean square of the jumps from picture to picture, as a share of its longer side, from which it shakes."
+        0.005,
+        gt=0,
+        le=0.5,
+        description="Root mean square of the jumps from picture to picture, as a share of its longer side, from which it shakes.",
     )
     window: float = Field(3.0, ge=1, le=60, description="Seconds that are looked at together.")
 
@@ -73,10 +76,18 @@ class FlickeringParams(StageParams):
     """Settings of `flickering-picture`."""
 
     swing: float = Field(
-        4.0, gt=0, le=100, description="Root mean square of the change of brightness from picture to picture, in grey levels, from which it flickers."
+        4.0,
+        gt=0,
+        le=100,
+        description="Root mean square of the change of brightness from picture to picture, in grey levels, from which it flickers.",
     )
     window: float = Field(4.0, ge=1, le=60, description="Seconds that are looked at together.")
-    reversals: float = Field(1.0, gt=0, le=30, description="Turns from brighter to darker or back, a second, that it takes at least.")
+    reversals: float = Field(
+        1.0,
+        gt=0,
+        le=30,
+        description="Turns from brighter to darker or back, a second, that it takes at least.",
+    )
 
 
 class FlickeringPicture(Stage[FlickeringParams]):
@@ -159,6 +170,6 @@ class FrameRate(Stage[FrameRateParams]):
         times = np.array(self._times)
         rate = float((len(times) - 1) / max(times[-1] - times[0], 1e-6))
         score = clearness(rate, self.params.fps * (1 - 1e-6), 0.0)
-        return Quality(score >= 0.5, score, {"frames_per_s": rate, "longest_gap_s": float(np.diff(times).max())})
-
-
+        return Quality(
+            score >= 0.5, score, {"frames_per_s": rate, "longest_gap_s": float(np.diff(times).max())}
+        )

@@ -33,7 +33,9 @@ class ZoneParams(MemoryParams):
 def zone_mask(zone: tuple[Point, ...], height: int, width: int) -> Mask:
     """Which pixels of a picture lie in a zone; at least one does."""
     corners = np.array(zone, np.float64) * (width, height)
-    mask = cv2.fillPoly(np.zeros((height, width), np.uint8), [np.round(corners * 16).astype(np.int32)], 1, shift=4)
+    mask = cv2.fillPoly(
+        np.zeros((height, width), np.uint8), [np.round(corners * 16).astype(np.int32)], 1, shift=4
+    )
     inside = np.asarray(mask, np.uint8) > 0
     if not inside.any():
         row, column = min(int(corners[0, 1]), height - 1), min(int(corners[0, 0]), width - 1)
@@ -75,14 +77,18 @@ class ZoneChange(Stage[ZoneChangeParams]):
         other = ((had > DETAILED) | (has > DETAILED)) & (likeness(before, seen) < UNLIKE)
         changed = float(other[cells].mean())
         score = clearness(changed, self.params.share, 1.0)
-        self._reference.follow(both, now, strange=changed > self.params.share / 3, accept_s=self.params.accept)
+        self._reference.follow(
+            both, now, strange=changed > self.params.share / 3, accept_s=self.params.accept
+        )
         return Quality(score >= 0.5, score, {"changed_share": changed})
 
 
 class ZoneColourParams(ZoneParams):
     """Settings of `zone-colour`."""
 
-    change: float = Field(9.0, gt=0, le=100, description="Change of colour, in units of CIE Lab, from which a place counts.")
+    change: float = Field(
+        9.0, gt=0, le=100, description="Change of colour, in units of CIE Lab, from which a place counts."
+    )
     share: float = Field(0.2, gt=0, lt=1, description="Share of the zone that must have changed.")
 
 
@@ -114,8 +120,12 @@ class ZoneColour(Stage[ZoneColourParams]):
         size = np.hypot(step[..., 0], step[..., 1])[inside]
         changed = float(np.mean(size > self.params.change))
         score = clearness(changed, self.params.share, 1.0)
-        self._reference.follow(seen, now, strange=changed > self.params.share / 2, accept_s=self.params.accept)
-        return Quality(score >= 0.5, score, {"changed_share": changed, "colour_change": float(np.median(size))})
+        self._reference.follow(
+            seen, now, strange=changed > self.params.share / 2, accept_s=self.params.accept
+        )
+        return Quality(
+            score >= 0.5, score, {"changed_share": changed, "colour_change": float(np.median(size))}
+        )
 
 
 def _soft_tints(frame: Frame) -> F32:
@@ -134,8 +144,12 @@ class NightLightsParams(ZoneParams):
     """Settings of `night-lights`."""
 
     dark: float = Field(50.0, ge=1, le=255, description="Median luma of the picture below which it is night.")
-    contrast: float = Field(40.0, ge=1, le=255, description="Grey levels by which a light stands out from what is around it.")
-    dwell: float = Field(10.0, ge=0, le=86400, description="Seconds for which a light must shine in its place.")
+    contrast: float = Field(
+        40.0, ge=1, le=255, description="Grey levels by which a light stands out from what is around it."
+    )
+    dwell: float = Field(
+        10.0, ge=0, le=86400, description="Seconds for which a light must shine in its place."
+    )
 
 
 class NightLights(Stage[NightLightsParams]):
@@ -171,14 +185,22 @@ class NightLights(Stage[NightLightsParams]):
         self._shining = np.where(self._seen <= 1.0, self._shining + np.float32(elapsed) * lit, np.float32(0))
         learning = self._night <= self.params.learn
         share = 1.0 if learning else 1 - math.exp(-elapsed / self.params.memory)
-        self._usual = np.maximum(self._usual, lit) if learning else self._usual + np.float32(share) * (lit - self._usual)
+        self._usual = (
+            np.maximum(self._usual, lit)
+            if learning
+            else self._usual + np.float32(share) * (lit - self._usual)
+        )
         near = np.asarray(cv2.dilate(self._usual, _NEAR), np.float32)
         fresh = (self._shining >= self.params.dwell) & (near < 0.5) & (self._seen <= 1.0)
         return _boxes(frame, fresh, grey)
 
 
 def _lights(grey: npt.NDArray[np.uint8], contrast: float) -> Mask:
-    around = cv2.medianBlur(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), 9) if min(grey.shape) >= 8 else grey
+    around = (
+        cv2.medianBlur(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), 9)
+        if min(grey.shape) >= 8
+        else grey
+    )
     ground = np.asarray(cv2.resize(around, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), np.int16)
     return np.asarray(grey.astype(np.int16) - ground > contrast)
 

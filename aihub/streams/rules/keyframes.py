@@ -22,7 +22,9 @@ SETTLED = 0.5
 class KeyframesParams(StageParams):
     """How different, how often."""
 
-    change: float = Field(0.1, gt=0, le=1, description="Share of the picture that must differ from the last one kept.")
+    change: float = Field(
+        0.1, gt=0, le=1, description="Share of the picture that must differ from the last one kept."
+    )
     shortest: float = Field(2.0, ge=0, le=86400, description="Seconds between two that are kept, at least.")
     longest: float = Field(600.0, gt=0, le=864000, description="Seconds after which one is kept in any case.")
 
@@ -60,7 +62,9 @@ class Keyframes(Stage[KeyframesParams]):
             return Findings(Labels.of({"skip": 1 - min(change, 1.0)}), measures=measures)
         self._kept, self._at = cells, now
         self._number += 1
-        one = Observation(f"keyframe/{self._number}", "keyframe", change, None, {"change_share": round(change, 4)})
+        one = Observation(
+            f"keyframe/{self._number}", "keyframe", change, None, {"change_share": round(change, 4)}
+        )
         return Findings(Labels.of({"keep": change}), (one,), measures)
 
 
