@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from aihub.algorithms.base import stage_type
 from aihub.algorithms.builtin.codec_faults import PLACES, blank_share, combed_share, grid_steps, torn_edges
 from aihub.algorithms.builtin.picture_noise import band_strength, noise_sigma
+from aihub.algorithms.registry import Registry
 from aihub.scenes.degrade import DEGRADATIONS, noise
 from aihub.scenes.drawings import HEIGHT, WIDTH, drawing
 from aihub.scenes.faults import AFTER_3S, lively_street
@@ -22,13 +22,15 @@ from aihub.testing import FakePredictor, clip, frame
 from aihub.types import Image, Quality
 
 NOBODY = FakePredictor()
+REGISTRY = Registry(NOBODY)  # loads the stages
 STAGES = {
     "signal-lost": "no-signal", "overexposed": "overexposed", "underexposed": "underexposed", "low-contrast": "low-contrast",
     "colour-cast": "colour-cast", "noise": "noisy-picture", "stripes": "striped-picture", "blockiness": "blocky-picture",
     "mosaic-corruption": "torn-blocks", "infrared-mode": "no-colour", "interlace-combing": "combed-picture",
 }  # fmt: skip
 """Fault -> the stage that sees it on one picture."""
-STREET = lively_street(1.0)
+STREET = np.asarray(cv2.GaussianBlur(np.roll(lively_street(1.0), (5, 3), (0, 1)), (0, 0), 0.7), np.uint8)
+"""A lens is never as sharp as a drawing, and knows nothing of the grid on which that was drawn."""
 
 
 def verdict(stage: str, image: Image, **params: Any) -> Quality:
@@ -158,18 +160,17 @@ def test_drawn_faults_begin_when_they_say(name: str, stage: str) -> None:
 
 def test_all_drawn_faults_are_deterministic_and_of_one_size() -> None:
     for name in AFTER_3S:
-        frames = drawing(f"{name}-after-3s").frames(1, 5)
-        again = drawing(f"{name}-after-3s").frames(1, 5)
-        for one, other in zip(frames, again, strict=True):
-            assert one.shape == (HEIGHT, WIDTH, 3)
-            assert one.dtype == np.uint8
-            assert np.array_equal(one, other)
+        *_, one = drawing(f"{name}-after-3s").frames(0.3, 7)
+        *_, other = drawing(f"{name}-after-3s").frames(0.3, 7)
+        assert one.shape == (HEIGHT, WIDTH, 3)
+        assert one.dtype == np.uint8
+        assert np.array_equal(one, other)
 
 
 @pytest.fixture(scope="module")
-def real(media: Path) -> Iterator[dict[str, Image]]:
+def real(media: Path) -> dict[str, Image]:
     paths = sorted((media / "images" / "coco").glob("*.jpg"))
-    yield {path.name: np.asarray(cv2.imread(str(path)), np.uint8) for path in paths}
+    return {path.name: np.asarray(cv2.imread(str(path)), np.uint8) for path in paths}
 
 
 @pytest.mark.media

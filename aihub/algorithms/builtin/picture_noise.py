@@ -80,7 +80,7 @@ def _patches(grey: Grey) -> npt.NDArray[np.int16]:
 
 COLUMNS, PROFILE = 96, 180
 """Columns in which the picture is looked at along its bands, and points of a profile across them, at most."""
-AGREED = 0.35
+AGREED = 0.3
 """Share of the columns that may be without a step, or have one the other way, where it is one of a band."""
 SMOOTH = 0.2
 """Share of the profile over which the scene's own slow change is taken away."""
@@ -92,7 +92,7 @@ class StripedParams(StageParams):
     """Settings of `striped-picture`."""
 
     amplitude: float = Field(
-        2.5,
+        2.0,
         gt=0,
         le=100,
         description="Strength of the bands, in grey levels (half of light to dark), from which they are a fault.",
@@ -103,7 +103,7 @@ class StripedPicture(Stage[StripedParams]):
     """Level or upright bands over the whole picture: mains hum, interference, broken sensor rows, a bad cable.
 
     Steps from line to line are taken in many columns. A band gives all of them the same step, a thing only those that it
-    covers; so of each line counts what two columns in three have at least. Added up again, less the slow part, which is the
+    covers; so of each line counts what seven columns in ten have at least. Added up again, less the slow part, which is the
     scene's, these steps are the profile of the bands; its mean size in the weakest third of the picture is their strength.
     """
 
