@@ -121,7 +121,7 @@ def test_a_chessboard_of_other_size_is_not_torn() -> None:
 def test_edges_that_stay_are_part_of_the_scene() -> None:
     """A poster of blocks is not torn for ever: only what newly tears is."""
     kind = stage_type("torn-blocks")
-    stage = kind(kind.params_type(), NOBODY)
+    stage: Any = kind(kind.params_type(), NOBODY)
     poster = DEGRADATIONS["misplaced-blocks"].change(STREET, 1.0, 0.1)
     seen = [stage.process(at, None).fault for at in clip([poster] * 10)]
     assert seen[0]

@@ -84,6 +84,8 @@ TORN = 8
 """Step along a whole edge of a block, beyond what is beside it, from which the block does not fit; grey levels."""
 RUN = 8
 """Pixels along which the step must hold."""
+MOST_EDGES = 136
+"""Edges across and down that are looked at, at most: all of them up to 1080 lines."""
 PLACES = (16, 20, 28)
 """Columns at which edges are looked for, modulo 16: the grid of the codec, and two that no codec tears."""
 USUAL_S = 60.0
@@ -166,9 +168,11 @@ def torn_edges(grey: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.bool_]
     rows = height // RUN * RUN
     if width < 64 or rows < 4 * RUN:
         return np.zeros((0, 0), np.bool_)
-    places = np.arange(first, width - 2, 16)
+    places = np.arange(first, width - 2, 16 * -(-width // (16 * MOST_EDGES)))
+    stretches = np.arange(0, rows // RUN, -(-rows // (RUN * MOST_EDGES)))
+    lines = (stretches[:, None] * RUN + np.arange(RUN)).reshape(-1, 1)
     before2, before, after, after2 = (
-        grey[:rows, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1)
+        grey[lines, places + shift].astype(np.int16) for shift in (-2, -1, 0, 1)
     )
     step = after - before
     beside = np.maximum(np.abs(before - before2), np.abs(after2 - after))

@@ -146,8 +146,14 @@ def _cleared(image: Image, through: F32, air: F32) -> Image:
     wide, made = _wide(np.float32(1) / through, image.shape), np.empty_like(image)
     for top in range(0, image.shape[0], BAND):
         rows = slice(top, top + BAND)
-        own = (image[rows].astype(np.float32) - air) * wide[rows][..., None]
-        made[rows] = np.clip(own + air, 0, 255)
+        gain = wide[rows]
+        planes = [
+            cv2.addWeighted(
+                cv2.multiply(plane, gain, dtype=cv2.CV_32F), 1, 1 - gain, light, 0, dtype=cv2.CV_8U
+            )
+            for plane, light in zip(cv2.split(image[rows]), air.tolist(), strict=True)
+        ]
+        made[rows] = cv2.merge(planes)
     return made
 
 
