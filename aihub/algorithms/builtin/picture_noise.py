@@ -92,7 +92,7 @@ class StripedParams(StageParams):
     """Settings of `striped-picture`."""
 
     amplitude: float = Field(
-        1.2,
+        1.5,
         gt=0,
         le=100,
         description="Strength of the bands, in grey levels (half of light to dark), from which they are a fault.",
