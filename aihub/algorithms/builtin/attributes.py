@@ -32,6 +32,7 @@ class AttributesParams(StageParams):
     port: str = Field("input", min_length=1, description="Name of the graph's input.")
     size: tuple[int, int] = Field(description="Height and width that it takes, pixels.")
     heads: tuple[Head, ...] = Field(min_length=1, description="Its outputs: a share for each class.")
+    label_as: str = Field("", max_length=64, description="Attribute that says the label too; empty for none.")
     margin: float = Field(0.0, ge=0, le=1, description="What is added around a box, as a share of its side.")
     certainty: float = Field(0.5, ge=0, le=1, description="Share below which an attribute is left out.")
     least_side: float = Field(24.0, ge=0, le=1000, description="Boxes with a shorter side are not looked at.")
@@ -81,7 +82,10 @@ class Attributes(Stage[AttributesParams]):
                 self._add(int(found.track_id[row]), shares[row] or (), float(worth[row]), now)
             shares = [self._looks.get(track) for track in found.track_id.tolist()]
         before = found.attributes or ({},) * len(found)
-        both = tuple({**old, **self._named(new)} for old, new in zip(before, shares, strict=True))
+        labels = [{self.params.label_as: name} if self.params.label_as else {} for name in found.names()]
+        both = tuple(
+            {**old, **label, **self._named(new)} for old, label, new in zip(before, labels, shares, strict=True)
+        )
         return dataclasses.replace(found, attributes=both)
 
     def _add(self, track: int, shares: tuple[F32, ...], worth: float, now: float) -> None:
