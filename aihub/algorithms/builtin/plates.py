@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,6 +31,10 @@ ONE_ROW = "single-row"
 LABELS = ("plate",)
 FILLS = 0.6
 """Share of the picture from which a plate is the picture: it was cut out already, and the detector's corners lie outside."""
+FIRST_LOOKS = 5
+"""Frames on which a new plate is read before it is read only when it shows itself better."""
+MOST_READINGS = 16
+"""Different readings of one plate that are remembered."""
 _FORM = re.compile(f"[{PROVINCES}][A-HJ-NP-Z][A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳]{{1,2}}")
 
 
@@ -47,10 +52,27 @@ class Reading:
     sure: float
     colour: str
 
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Better readings are greater: those of a plate's form first."""
-        return well_formed(self.text), self.sure
+
+class Votes:
+    """Readings of one plate on several frames: what was read most often and most surely wins, those of a plate's form first."""
+
+    def __init__(self) -> None:
+        self._weight: Counter[str] = Counter()
+        self._surest: dict[str, Reading] = {}
+
+    def add(self, reading: Reading) -> None:
+        """Count one more; of more than `MOST_READINGS` different ones the weakest is dropped."""
+        self._weight[reading.text] += reading.sure + (1.0 if well_formed(reading.text) else 0.0)
+        known = self._surest.get(reading.text)
+        if known is None or reading.sure > known.sure:
+            self._surest[reading.text] = reading
+        if len(self._weight) > MOST_READINGS:
+            weakest = min(self._weight, key=self._weight.__getitem__)
+            del self._weight[weakest], self._surest[weakest]
+
+    def best(self) -> Reading:
+        """The winner, with the certainty of its surest look. There is one once something was added."""
+        return self._surest[max(self._weight, key=self._weight.__getitem__)]
 
 
 def well_formed(text: str) -> bool:
@@ -71,7 +93,7 @@ class ReadPlatesParams(StageParams):
 class ReadPlates(Stage[ReadPlatesParams]):
     """Detections labelled `plate`, with the attributes `plate`, `certainty` and `colour` where it could be read.
 
-    Plates of two rows are reported with their colour and without a reading. A track keeps its best reading.
+    Plates of two rows are reported with their colour and without a reading. The readings of a track vote.
     """
 
     name = "read-plates"
@@ -79,7 +101,7 @@ class ReadPlates(Stage[ReadPlatesParams]):
 
     def __init__(self, params: ReadPlatesParams, predictor: Predictor) -> None:
         super().__init__(params, predictor)
-        self._looks: Looks[Reading] = Looks(params.refresh, first=3)
+        self._looks: Looks[Votes] = Looks(params.refresh, FIRST_LOOKS)
 
     @classmethod
     def models(cls, params: ReadPlatesParams) -> tuple[str, ...]:  # noqa: ARG003 - always the same
@@ -104,14 +126,18 @@ class ReadPlates(Stage[ReadPlatesParams]):
         if found.track_id is not None:
             tracks, worth = found.track_id.tolist(), worth_of(found)
             for row in rows:
-                known, fresh = self._looks.get(tracks[row]), readings[row]
-                if fresh is not None:
-                    best = fresh if known is None or fresh.rank > known.rank else known
-                    self._looks.keep(tracks[row], best, float(worth[row]), frame.monotonic)
-            readings = [self._looks.get(track) for track in tracks]
+                self._vote(tracks[row], readings[row], float(worth[row]), frame.monotonic)
+            known = [self._looks.get(track) for track in tracks]
+            readings = [None if votes is None else votes.best() for votes in known]
         told = tuple(map(self._told, readings))
         kinds = np.zeros(len(found), np.int32)
         return dataclasses.replace(found, class_id=kinds, labels=LABELS, keypoints=None, attributes=told)
+
+    def _vote(self, track: int, reading: Reading | None, worth: float, now: float) -> None:
+        if reading is not None:
+            votes = self._looks.get(track) or Votes()
+            votes.add(reading)
+            self._looks.keep(track, votes, worth, now)
 
     def _told(self, reading: Reading | None) -> dict[str, Any]:
         if reading is None:
