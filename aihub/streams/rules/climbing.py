@@ -11,7 +11,7 @@ from aihub.streams.ruling import F64, Inertia, Ledger, Line, Mask, detections_of
 from aihub.types import AnyResult, Findings, Frame, Predictor
 
 UNSEEN_S = 3.0
-SAME_SIZE = 0.85
+SAME_SIZE = 0.88
 """Share of the height that somebody had on the ground: who goes away shrinks as the feet rise."""
 WHOLE_BELOW = 0.985
 """Where a box may end, of the picture's height: who is cut off by its lower edge has feet that nobody saw."""
@@ -23,7 +23,7 @@ class ClimbingParams(StageParams):
     """Where, and how far up."""
 
     line: Line = Field(((0.0, 0.7), (1.0, 0.7)), description="On the fence, below its top; its ends are those of the fence.")  # fmt: skip
-    rise: float = Field(0.25, ge=0.05, le=2, description="How far the feet must have risen, in body heights.")
+    rise: float = Field(0.4, ge=0.05, le=2, description="How far the feet must have risen, in body heights.")
     inertia: Inertia = Field(2, description="Consecutive analysed frames above the line before it counts.")
 
 
