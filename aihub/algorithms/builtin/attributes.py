@@ -118,14 +118,14 @@ class Attributes(Stage[AttributesParams]):
 
 
 class HavingParams(StageParams):
-    """Which attribute, and which of its values."""
+    """Which attributes, and which of their values."""
 
-    attribute: str = Field(min_length=1, max_length=64, description="Name of the attribute.")
+    attributes: tuple[str, ...] = Field(min_length=1, description="Names of attributes; one that fits is enough.")
     values: tuple[str, ...] = Field((), description="Values that stay; none for all rows, known or not.")
 
 
 class Having(Stage[HavingParams]):
-    """Rows whose attribute has one of some values; all rows where no values are given."""
+    """Rows of which an attribute has one of some values; all rows where no values are given."""
 
     name = "having"
 
@@ -140,5 +140,6 @@ class Having(Stage[HavingParams]):
         if not self.params.values:
             return found
         known = found.attributes or ({},) * len(found)
-        keep = [str(row.get(self.params.attribute)) in self.params.values for row in known]
+        names, values = self.params.attributes, self.params.values
+        keep = [any(str(row.get(name)) in values for name in names) for row in known]
         return found[np.array(keep, np.bool_)]
