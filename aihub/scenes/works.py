@@ -43,8 +43,9 @@ def _team(moment: float, coats: tuple[tuple[int, int, int], ...]) -> Image:
 @clip("man-walks-to-excavator")
 def man_walks_to_excavator(moment: float) -> Image:
     """Somebody walks towards an excavator from the right, and stands beside it from 3 s on."""
-    image = street()
-    excavator(image, (40, 322), 330)
+    image = np.full((HEIGHT, WIDTH, 3), (215, 200, 180), np.uint8)
+    image[220:] = (90, 120, 150)
+    excavator(image, (10, 320), 380)
     x = max(600 - 60 * moment, 420.0)
     clothes = replace(WARDROBE[2], helmet=YELLOW)
     person(image, (x, 335), 170, 6 * moment if x > 420 else 0.0, clothes)

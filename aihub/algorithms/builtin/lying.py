@@ -17,13 +17,15 @@ from aihub.algorithms.builtin.pose import MODEL, PORT, SIDE, placed
 from aihub.algorithms.crops import F32, PATIENCE_S, answers, ask, cut, worth_most
 from aihub.errors import DeadlineError
 from aihub.types import AnyResult, Detections, Frame, Image
-from aihub.types.geometry import box_iou
+from aihub.types.geometry import box_area, box_iou
 
 LABELS = ("lying",)
 LONGEST = 640
 """Pixels of the longer side of the picture that is turned: more than a detector of 416 px sees."""
 SAME_IOU = 0.4
 """Overlap from which a box of the turned picture and one of the upright picture are one person."""
+UPRIGHT, WITHIN = 0.3, 0.6
+"""Confidence of somebody seen upright, and the share of them within a box, from which the box is nobody who lies."""
 SHOULDERS, HIPS = (5, 6), (11, 12)
 TURNS = ((cv2.ROTATE_90_CLOCKWISE, 1), (cv2.ROTATE_90_COUNTERCLOCKWISE, -1))
 MARGIN = 0.12
@@ -94,6 +96,7 @@ class Lying(Stage[LyingParams]):
         if len(upright):
             rivals = np.where(box_iou(lying.xyxy, upright.xyxy) >= SAME_IOU, upright.confidence[None], 0)
             fine &= rivals.max(axis=1) < lying.confidence
+            fine &= ~_holds_somebody(lying.xyxy, upright[upright.confidence >= UPRIGHT])
         order = np.flatnonzero(fine)[np.argsort(-lying.confidence[fine], kind="stable")]
         overlap = box_iou(lying.xyxy[order], lying.xyxy[order]) >= SAME_IOU
         first = ~np.triu(overlap, 1).any(axis=0)
@@ -122,6 +125,16 @@ class Lying(Stage[LyingParams]):
         score = joints[:, SHOULDERS + HIPS, 2].mean(axis=1)
         fine: npt.NDArray[np.bool_] = (lean <= self.params.lean) & (score >= self.params.joints)
         return fine
+
+
+def _holds_somebody(boxes: F32, upright: Detections) -> npt.NDArray[np.bool_]:
+    """`(N,)` which boxes have a good part of somebody upright in them: two who sit side by side are not one who lies."""
+    people = upright.xyxy[upright.xyxy[:, 2] - upright.xyxy[:, 0] <= upright.xyxy[:, 3] - upright.xyxy[:, 1]]
+    top_left = np.maximum(boxes[:, None, :2], people[None, :, :2])
+    bottom_right = np.minimum(boxes[:, None, 2:], people[None, :, 2:])
+    common = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    held: npt.NDArray[np.bool_] = (common >= WITHIN * np.maximum(box_area(people), 1e-3)).any(axis=1)
+    return held
 
 
 def _turned(frame: Frame, turn: int) -> Image:
