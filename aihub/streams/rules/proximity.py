@@ -13,6 +13,8 @@ from aihub.types import AnyResult, Findings, Frame, Predictor
 UNSEEN_S = 3.0
 INSIDE = 0.7
 """Share of a person's box within a machine's, from which they may be its driver, when the feet are not on its ground."""
+SEATED = 0.5
+"""Height of a driver, of whom the machine hides the legs, over the machine's, at most."""
 
 
 class ProximityParams(StageParams):
@@ -92,5 +94,6 @@ def gaps_in_metres(people: F64, machines: F64, height: float) -> F64:
     common = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
     size = np.maximum(np.prod(people[:, 2:] - people[:, :2], axis=1), 1e-6)[:, None]
     driving = (common >= INSIDE * size) & (machines[None, :, 3] - people[:, None, 3] > 0.3 * tall)
+    driving &= tall <= SEATED * (machines[:, 3] - machines[:, 1])[None]
     gap: F64 = np.where(driving, np.inf, np.hypot(across, depth) / tall * height)
     return gap
