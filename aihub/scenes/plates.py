@@ -57,7 +57,9 @@ def _rear(image: Image, middle: float, ground: float, width: float) -> None:
     brush.fill([(-3.6, -5.1), (-2.9, -7.2), (2.9, -7.2), (3.6, -5.1)], (70, 62, 56))
     brush.fill([(-5, -2.2), (5, -2.2), (5, -0.9), (-5, -0.9)], dimmed(paint, 0.7))
     for side in (-1, 1):
-        brush.fill([(side * 3.5, -4.6), (side * 4.9, -4.4), (side * 4.9, -3.4), (side * 3.7, -3.5)], (40, 30, 190))
+        brush.fill(
+            [(side * 3.5, -4.6), (side * 4.9, -4.4), (side * 4.9, -3.4), (side * 3.7, -3.5)], (40, 30, 190)
+        )
     size = (round(width * 0.36), round(width * 0.36 * PLATE_SIZE[1] / PLATE_SIZE[0]))
     small = cv2.resize(plate(), size, interpolation=cv2.INTER_AREA)
     left, top = round(middle - size[0] / 2), round(ground - width * 0.36)

@@ -35,7 +35,7 @@ def tilted(image: Image, feet: Point, height: float, angle: float, clothes: Clot
     for canvas in (body, ground):
         person(canvas, middle, height, 0.0, clothes)
     cover = np.where(np.abs(ground.astype(np.int16) - body).max(axis=2) > 0, 0, 255).astype(np.uint8)
-    turn = cv2.getRotationMatrix2D(middle, -angle, 1.0)
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, -angle, 1.0), np.float64)
     turn[:, 2] += np.array(feet) - middle
     size = (image.shape[1], image.shape[0])
     moved = cv2.warpAffine(body, turn, size).astype(np.float32)
@@ -60,7 +60,9 @@ def figure(image: Image, feet: Point, height: float, hands: tuple[Point, Point],
         brush.limb((side * 0.4, -3.9), knee, (1.0, 0.8), dimmed(clothes.trousers, shade))
         brush.limb(knee, foot, (0.75, 0.5), dimmed(clothes.trousers, shade))
         brush.limb(foot, (foot[0] + side * 0.3, foot[1] + 0.05), (0.4, 0.35), (25, 25, 30))
-    brush.fill([(-1.05, -6.5), (1.05, -6.5), (0.85, -5), (0.95, -3.5), (-0.95, -3.5), (-0.85, -5)], clothes.coat)
+    brush.fill(
+        [(-1.05, -6.5), (1.05, -6.5), (0.85, -5), (0.95, -3.5), (-0.95, -3.5), (-0.85, -5)], clothes.coat
+    )
     brush.oval((0, -6.45), (1.05, 0.35), clothes.coat)
     for side, hand in zip((-1, 1), hands, strict=True):
         shoulder = (side * 1.0, -6.3)

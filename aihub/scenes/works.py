@@ -79,7 +79,9 @@ def _workshop(moment: float, *, stops: bool) -> Image:
     brush.oval((0, 0), (0.2, 0.2), (30, 30, 160))
     x = 210 - 120 * max(moment - LEFT_AT, 0)
     if x > -60:
-        person(image, (x, 345), 220, 6 * moment if moment > LEFT_AT else 0.0, replace(WARDROBE[3], helmet=YELLOW))
+        person(
+            image, (x, 345), 220, 6 * moment if moment > LEFT_AT else 0.0, replace(WARDROBE[3], helmet=YELLOW)
+        )
     return with_noise(image, moment)
 
 

@@ -44,7 +44,9 @@ def two_cars() -> tuple[Any, Detections]:
 
 def test_every_box_gets_what_the_classifier_says_and_small_ones_nothing() -> None:
     image, found = two_cars()
-    stage = Attributes(AttributesParams(**SETTINGS, label_as="type"), FakePredictor(runs={"painter": by_mean}))
+    stage = Attributes(
+        AttributesParams(**SETTINGS, label_as="type"), FakePredictor(runs={"painter": by_mean})
+    )
     told = stage.process(frame(image), found).attributes
     assert told == ({"type": "car", "colour": "red"}, {"type": "car", "colour": "blue"}, {"type": "car"})
 
@@ -129,7 +131,9 @@ COLOURS = [
 def test_vests_by_their_colour(reason: str, colour: tuple[int, int, int], told: str) -> None:
     image = np.full((200, 100, 3), colour, np.uint8)
     found = boxes(("person", 0.9, (0, 0, 100, 200)), ("person", 0.9, (0, 0, 10, 20)))
-    attributes = HighVisibility(HighVisibilityParams(), FakePredictor()).process(frame(image), found).attributes
+    attributes = (
+        HighVisibility(HighVisibilityParams(), FakePredictor()).process(frame(image), found).attributes
+    )
     assert attributes == ({"vest": told}, {}), reason
 
 
@@ -138,4 +142,6 @@ def test_between_the_limits_nobody_knows() -> None:
     image[36:110, 20:30] = (10, 110, 250)
     assert 0.12 < vivid_share(image[36:110, 20:80]) < 0.22
     found = boxes(("person", 0.9, (0, 0, 100, 200)))
-    assert HighVisibility(HighVisibilityParams(), FakePredictor()).process(frame(image), found).attributes == ({},)
+    assert HighVisibility(HighVisibilityParams(), FakePredictor()).process(
+        frame(image), found
+    ).attributes == ({},)

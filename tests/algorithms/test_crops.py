@@ -46,7 +46,7 @@ def test_a_square_crop_keeps_the_shape_and_pads_with_black() -> None:
 
 
 def seen(*sides: float, ids: list[int] | None = None) -> Detections:
-    found = boxes(*((f"person", 0.9, (0.0, 0.0, side, side)) for side in sides))
+    found = boxes(*(("person", 0.9, (0.0, 0.0, side, side)) for side in sides))
     return found if ids is None else Detections(
         found.xyxy, found.confidence, found.class_id, found.labels, np.array(ids, np.int64)
     )  # fmt: skip

@@ -86,7 +86,10 @@ def predictor(text: str) -> FakePredictor:
         return {"logits": scores(text)}
 
     return FakePredictor(
-        runs={"plate-rec": read, "plate-colour": lambda _: {"output": np.array([[0.1, 0.8, 0.1]], np.float32)}}
+        runs={
+            "plate-rec": read,
+            "plate-colour": lambda _: {"output": np.array([[0.1, 0.8, 0.1]], np.float32)},
+        }
     )
 
 
@@ -152,6 +155,7 @@ def test_real_plates_are_read(tmp_path: Path) -> None:
         algorithm = Registry(engine).get("plate-recognition")
         for name, pad in itertools.product(names, right):
             image = cv2.imread(str(folder / name))
+            assert image is not None
             framed = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(90, 90, 95))
             (result,) = infer(algorithm, [Frame(np.asarray(framed, np.uint8))], {}, engine)
             assert isinstance(result, Findings)

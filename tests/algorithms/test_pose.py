@@ -134,4 +134,6 @@ def test_two_who_sit_side_by_side_are_not_one_who_lies() -> None:
     first, _ = Lying(LyingParams(), sees(TALL)).process(shown, UPRIGHT).xyxy.tolist()
     left, top, _, bottom = first
     sitting = boxes(("person", 0.5, (left, top - 20, left + 60, bottom)))
-    assert len(Lying(LyingParams(), sees(TALL)).process(frame(picture(360, 640)), sitting)) == 1, "the other turn's"
+    assert len(Lying(LyingParams(), sees(TALL)).process(frame(picture(360, 640)), sitting)) == 1, (
+        "the other turn's"
+    )

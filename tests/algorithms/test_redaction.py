@@ -88,7 +88,9 @@ def test_a_mask_of_any_picture(height: int, width: int) -> None:
 
 
 def test_vectors_have_length_one_stay_with_their_rows_and_leave_no_trace_in_the_answer() -> None:
-    found = boxes(("person", 0.9, (0, 0, 50, 100)), ("person", 0.8, (100, 0, 150, 100)), ("person", 0.7, (0, 0, 5, 5)))
+    found = boxes(
+        ("person", 0.9, (0, 0, 50, 100)), ("person", 0.8, (100, 0, 150, 100)), ("person", 0.7, (0, 0, 5, 5))
+    )
     run = FakePredictor(runs={"person-reid": lambda given: {"v": np.asarray(given["inputs:0"], np.float32).reshape(1, -1)[:, :256]}})  # fmt: skip
     made = Embed(EmbedParams(), run).process(frame(), found)
     assert made.vectors is not None

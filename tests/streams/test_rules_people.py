@@ -11,16 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aihub.algorithms.base import Stage
 from aihub.algorithms.embedded import EmbeddedDetections, with_vectors
 from aihub.errors import ConfigError
 from aihub.streams.joints import JOINTS, hands_up
 from aihub.testing import boxes
-from aihub.types import Detections, Findings, Frame
+from aihub.types import AnyResult, Detections, Findings, Frame
 from tests.streams.scenes import HEIGHT, START, WIDTH, frame_at
 from tests.streams.watching import Seen, first, keys, make
 
 
-def posed(*, left: float = 200, right: float = 200, x: float = 300, foot: float = 330, tall: float = 200) -> Detections:
+def findings_of(stage: Stage[Any], frame: Frame, found: AnyResult) -> Findings:
+    """What a rule makes of one frame."""
+    findings = stage.process(frame, found)
+    assert isinstance(findings, Findings)
+    return findings
+
+
+def posed(
+    *, left: float = 200, right: float = 200, x: float = 300, foot: float = 330, tall: float = 200
+) -> Detections:
     """Somebody upright whose wrists are at these heights, pixels from the top."""
     top = foot - tall
     joints = np.full((JOINTS, 3), 0.9, np.float32)
@@ -40,8 +50,7 @@ def run(rule: str, results: Iterable[tuple[float, Any]], **params: Any) -> Seen:
     stage = make(rule, **params)
     seen = []
     for at, found in results:
-        findings = stage.process(frame_at(at), found)
-        assert isinstance(findings, Findings)
+        findings = findings_of(stage, frame_at(at), found)
         seen.append((at, findings))
     return seen
 
@@ -136,7 +145,7 @@ def test_who_does_not_stir_is_told_after_the_dwell_at_any_rate(fps: float) -> No
     told = []
     for step in range(round(8 * fps) + 1):
         at = step / fps
-        findings = stage.process(noisy(at, at < 2), posed())
+        findings = findings_of(stage, noisy(at, at < 2), posed())
         told += [at] if findings.observations else []
     assert told
     assert 5 <= told[0] <= 6.6, "still since 2 s, compared with the picture of a second ago"
@@ -144,11 +153,13 @@ def test_who_does_not_stir_is_told_after_the_dwell_at_any_rate(fps: float) -> No
 
 def test_who_stirs_is_never_told() -> None:
     stage = make("still", dwell=1)
-    assert not any(stage.process(noisy(k / 5, True), posed()).observations for k in range(30))
+    assert not any(findings_of(stage, noisy(k / 5, True), posed()).observations for k in range(30))
 
 
 def group(number: int) -> Detections:
-    return boxes(*(("person", 0.9, (50.0 * k, 100.0, 50.0 * k + 40, 300.0)) for k in range(number)), labels=("person",))
+    return boxes(
+        *(("person", 0.9, (50.0 * k, 100.0, 50.0 * k + 40, 300.0)) for k in range(number)), labels=("person",)
+    )
 
 
 ALONE = [
@@ -178,7 +189,9 @@ LACKS = [
 
 
 @pytest.mark.parametrize(("reason", "attributes", "required", "lacks"), LACKS, ids=[row[0] for row in LACKS])
-def test_lacking(reason: str, attributes: dict[str, str], required: list[str], lacks: list[str] | None) -> None:
+def test_lacking(
+    reason: str, attributes: dict[str, str], required: list[str], lacks: list[str] | None
+) -> None:
     seen = run("lacking", shown(2, lambda t: wearing(**attributes)), required=required)
     told = [one for _, findings in seen for one in findings.observations]
     assert first(seen) == (0.8 if lacks else None), reason

@@ -10,16 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aihub.algorithms.base import Stage
 from aihub.errors import ParamsError
 from aihub.streams.rules.proximity import gaps_in_metres
 from aihub.testing import boxes
-from aihub.types import Detections, Findings, Frame
+from aihub.types import AnyResult, Detections, Findings, Frame
 from tests.streams.scenes import HEIGHT, START, WIDTH, frame_at
 from tests.streams.watching import first, keys, make
 
 
+def findings_of(stage: Stage[Any], frame: Frame, found: AnyResult) -> Findings:
+    """What a rule makes of one frame."""
+    findings = stage.process(frame, found)
+    assert isinstance(findings, Findings)
+    return findings
+
+
 def cars(*plates: str, ids: list[int] | None = None) -> Detections:
-    found = boxes(*(("car", 0.9 - 0.01 * k, (60.0 * k, 50.0, 60.0 * k + 50, 90.0)) for k in range(len(plates))))
+    found = boxes(
+        *(("car", 0.9 - 0.01 * k, (60.0 * k, 50.0, 60.0 * k + 50, 90.0)) for k in range(len(plates)))
+    )
     known = tuple({"plate": plate} if plate else {} for plate in plates)
     tracks = np.array(ids if ids is not None else range(len(plates)), np.int64)
     return replace(found, attributes=known, track_id=tracks)
@@ -27,7 +37,10 @@ def cars(*plates: str, ids: list[int] | None = None) -> Detections:
 
 def told(results: list[Detections], **params: Any) -> list[list[str]]:
     stage = make("attribute-seen", attribute="plate", **params)
-    return [[one.key for one in stage.process(frame_at(k / 5), found).observations] for k, found in enumerate(results)]
+    return [
+        [one.key for one in findings_of(stage, frame_at(k / 5), found).observations]
+        for k, found in enumerate(results)
+    ]
 
 
 ATTRIBUTES = [
@@ -39,20 +52,22 @@ ATTRIBUTES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reason", "results", "params", "expected"), ATTRIBUTES, ids=[r[0] for r in ATTRIBUTES])
+@pytest.mark.parametrize(
+    ("reason", "results", "params", "expected"), ATTRIBUTES, ids=[r[0] for r in ATTRIBUTES]
+)
 def test_attribute_seen(reason: str, results: Any, params: dict[str, Any], expected: list[list[str]]) -> None:
     assert told(results, **params) == expected, reason
 
 
 def test_what_was_not_read_is_counted() -> None:
-    findings = make("attribute-seen", attribute="plate").process(frame_at(0), cars("A", "", ""))
+    findings = findings_of(make("attribute-seen", attribute="plate"), frame_at(0), cars("A", "", ""))
     assert findings.measures == {"count": 3.0, "known": 1.0, "unknown": 2.0}
 
 
 def test_keys_do_not_pile_up() -> None:
     stage: Any = make("attribute-seen", attribute="plate", each="value")
     for k in range(3000):
-        stage.process(frame_at(k / 5), cars(f"P{k}"))
+        findings_of(stage, frame_at(k / 5), cars(f"P{k}"))
     assert len(stage._streaks) <= 2000
 
 
@@ -84,10 +99,11 @@ def test_who_is_near_for_long_enough_is_told() -> None:
     seen = []
     for k in range(20):
         x = 100.0 + 20 * k
-        found = boxes(("person", 0.9, (min(x, 300.0), 100, min(x, 300.0) + 60, 270)), ("digger", 0.8, MACHINE))
+        found = boxes(
+            ("person", 0.9, (min(x, 300.0), 100, min(x, 300.0) + 60, 270)), ("digger", 0.8, MACHINE)
+        )
         found = replace(found, track_id=np.array([5, 6], np.int64))
-        findings = stage.process(frame_at(k / 5), found)
-        assert isinstance(findings, Findings)
+        findings = findings_of(stage, frame_at(k / 5), found)
         seen.append((k / 5, findings))
     assert keys(seen) == ["track/5"]
     near = next(t for t, findings in seen if findings.measures["nearest_m"] <= 1)
@@ -96,7 +112,9 @@ def test_who_is_near_for_long_enough_is_told() -> None:
 
 
 def test_without_machines_nobody_is_near() -> None:
-    findings = make("proximity", machines=["digger"]).process(frame_at(0), boxes(("person", 0.9, PERSON)))
+    findings = findings_of(
+        make("proximity", machines=["digger"]), frame_at(0), boxes(("person", 0.9, PERSON))
+    )
     assert findings.measures == {"count": 1.0, "machines": 0.0}
     assert not findings.observations
 
@@ -125,7 +143,7 @@ RUNS = [
 @pytest.mark.parametrize("fps", [3.0, 10.0])
 def test_unattended(reason: str, runs: bool, people: Detections, alarm: bool, fps: float) -> None:
     stage = make("unattended", machine=SQUARE, dwell=2)
-    frames = [stage.process(workshop(k / fps, runs=runs), people) for k in range(round(6 * fps))]
+    frames = [findings_of(stage, workshop(k / fps, runs=runs), people) for k in range(round(6 * fps))]
     assert any(one.observations for one in frames) is alarm, reason
 
 
@@ -153,5 +171,5 @@ ROAMS = [
 @pytest.mark.parametrize(("reason", "level", "step", "size", "alarm"), ROAMS, ids=[row[0] for row in ROAMS])
 def test_roaming(reason: str, level: int, step: float, size: float, alarm: bool) -> None:
     stage = make("roaming")
-    frames = [stage.process(grey(level, k / 5), mover(10 + step * k, size)) for k in range(12)]
+    frames = [findings_of(stage, grey(level, k / 5), mover(10 + step * k, size)) for k in range(12)]
     assert any(one.observations for one in frames) is alarm, reason

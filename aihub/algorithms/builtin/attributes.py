@@ -84,7 +84,8 @@ class Attributes(Stage[AttributesParams]):
         before = found.attributes or ({},) * len(found)
         labels = [{self.params.label_as: name} if self.params.label_as else {} for name in found.names()]
         both = tuple(
-            {**old, **label, **self._named(new)} for old, label, new in zip(before, labels, shares, strict=True)
+            {**old, **label, **self._named(new)}
+            for old, label, new in zip(before, labels, shares, strict=True)
         )
         return dataclasses.replace(found, attributes=both)
 
@@ -120,7 +121,9 @@ class Attributes(Stage[AttributesParams]):
 class HavingParams(StageParams):
     """Which attributes, and which of their values."""
 
-    attributes: tuple[str, ...] = Field(min_length=1, description="Names of attributes; one that fits is enough.")
+    attributes: tuple[str, ...] = Field(
+        min_length=1, description="Names of attributes; one that fits is enough."
+    )
     values: tuple[str, ...] = Field((), description="Values that stay; none for all rows, known or not.")
 
 

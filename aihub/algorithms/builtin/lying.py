@@ -121,7 +121,9 @@ class Lying(Stage[LyingParams]):
         runs = ask(self.predictor, MODEL, PORT, [crop.pixels for crop in crops], frame)
         joints = np.stack([placed(out, crop) for crop, out in zip(crops, answers(runs, MODEL), strict=True)])
         trunk = joints[:, HIPS, :2].mean(axis=1) - joints[:, SHOULDERS, :2].mean(axis=1)
-        lean = np.degrees(np.arctan2(np.abs(trunk[:, 0]), trunk[:, 1]))  # above 90 for a head that points down
+        lean = np.degrees(
+            np.arctan2(np.abs(trunk[:, 0]), trunk[:, 1])
+        )  # above 90 for a head that points down
         score = joints[:, SHOULDERS + HIPS, 2].mean(axis=1)
         fine: npt.NDArray[np.bool_] = (lean <= self.params.lean) & (score >= self.params.joints)
         return fine

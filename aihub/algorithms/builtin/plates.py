@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -57,7 +57,7 @@ class Votes:
     """Readings of one plate on several frames: what was read most often and most surely wins, those of a plate's form first."""
 
     def __init__(self) -> None:
-        self._weight: Counter[str] = Counter()
+        self._weight: defaultdict[str, float] = defaultdict(float)
         self._surest: dict[str, Reading] = {}
 
     def add(self, reading: Reading) -> None:

@@ -48,7 +48,9 @@ class Pose(Stage[PoseParams]):
         if not isinstance(found, Detections):
             raise StageError("stage 'pose' works on detections")
         rows = worth_most(found, self.params.most, self.params.least_side)
-        crops = [cut(frame.image, box, (SIDE, SIDE), MARGIN, square=True) for box in found.xyxy[rows].tolist()]
+        crops = [
+            cut(frame.image, box, (SIDE, SIDE), MARGIN, square=True) for box in found.xyxy[rows].tolist()
+        ]
         runs = ask(self.predictor, MODEL, PORT, [crop.pixels for crop in crops], frame)
         joints = np.zeros((len(found), JOINTS, 3), np.float32)
         for row, crop, outputs in zip(rows.tolist(), crops, answers(runs, MODEL), strict=True):

@@ -70,7 +70,9 @@ def _fits(people: F64, heads: F64) -> F64:
     height = np.maximum(people[:, 3] - people[:, 1], 1e-6)[:, None]
     across = np.abs(x[None] - (people[:, 0] + people[:, 2])[:, None] / 2) / width
     down = (y[None] - people[:, 1][:, None]) / height
-    fit: F64 = np.where((across <= 0.5) & (down >= -0.1) & (down <= UPPER), 1.0 - across - 0.5 * np.abs(down), 0)
+    fit: F64 = np.where(
+        (across <= 0.5) & (down >= -0.1) & (down <= UPPER), 1.0 - across - 0.5 * np.abs(down), 0
+    )
     return np.maximum(fit, 0)
 
 

@@ -7,7 +7,19 @@ from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
 from aihub.streams.joints import hands_up, joints_of
-from aihub.streams.ruling import LAPSE_S, Inertia, Ledger, Region, Seconds, Zone, detections_of, ids_of, observe, reached, relative  # fmt: skip
+from aihub.streams.ruling import (  # fmt: skip
+    LAPSE_S,
+    Inertia,
+    Ledger,
+    Region,
+    Seconds,
+    Zone,
+    detections_of,
+    ids_of,
+    observe,
+    reached,
+    relative,
+)
 from aihub.types import AnyResult, Findings, Frame, Predictor
 
 UNSEEN_S = 3.0

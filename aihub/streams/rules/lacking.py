@@ -6,7 +6,17 @@ import numpy as np
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
-from aihub.streams.ruling import LAPSE_S, Inertia, Ledger, Region, Zone, detections_of, ids_of, observe, relative
+from aihub.streams.ruling import (
+    LAPSE_S,
+    Inertia,
+    Ledger,
+    Region,
+    Zone,
+    detections_of,
+    ids_of,
+    observe,
+    relative,
+)
 from aihub.types import AnyResult, Findings, Frame, Predictor
 
 UNSEEN_S = 3.0

@@ -7,7 +7,20 @@ import numpy.typing as npt
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
-from aihub.streams.ruling import F64, LAPSE_S, Inertia, Ledger, Region, Seconds, Zone, detections_of, ids_of, observe, reached, relative  # fmt: skip
+from aihub.streams.ruling import (  # fmt: skip
+    F64,
+    LAPSE_S,
+    Inertia,
+    Ledger,
+    Region,
+    Seconds,
+    Zone,
+    detections_of,
+    ids_of,
+    observe,
+    reached,
+    relative,
+)
 from aihub.types import AnyResult, Findings, Frame, Predictor
 
 UNSEEN_S = 3.0

@@ -32,7 +32,9 @@ class SeenAgainParams(StageParams):
     likeness: float = Field(0.62, ge=0, le=1, description="Cosine from which two looks are the same person.")
     away: float = Field(5.0, ge=0, le=86400, description="Seconds out of sight before coming back is told.")
     remember: float = Field(600.0, gt=0, le=86400, description="Seconds after which somebody is forgotten.")
-    most: int = Field(200, ge=1, le=2000, description="Most people remembered; who was seen longest ago goes.")
+    most: int = Field(
+        200, ge=1, le=2000, description="Most people remembered; who was seen longest ago goes."
+    )
 
 
 class SeenAgain(Stage[SeenAgainParams]):
@@ -57,7 +59,9 @@ class SeenAgain(Stage[SeenAgainParams]):
             ConfigError: the stage before gave no vectors.
         """
         if not isinstance(found, EmbeddedDetections) or found.vectors is None:
-            raise ConfigError(f"rule {self.name!r} needs vectors (stage `embed`), but was given {kind_of(found)}")
+            raise ConfigError(
+                f"rule {self.name!r} needs vectors (stage `embed`), but was given {kind_of(found)}"
+            )
         now = frame.monotonic
         self._people = [one for one in self._people if 0 <= now - one.seen <= self.params.remember]
         alike = self._alike(found)
@@ -68,7 +72,9 @@ class SeenAgain(Stage[SeenAgainParams]):
         self._bound()
         return self._findings(frame, found, owners)
 
-    def _meet(self, person: _Person, found: EmbeddedDetections, row: int, now: float, likeness: float) -> None:
+    def _meet(
+        self, person: _Person, found: EmbeddedDetections, row: int, now: float, likeness: float
+    ) -> None:
         """They are on this frame. What only the track says to be them is no look to remember: another may stand before them."""
         assert found.vectors is not None  # noqa: S101 - asked by the caller
         if not person.visits or (now > person.seen and reached(now - person.seen, self.params.away)):

@@ -11,7 +11,19 @@ from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
 from aihub.algorithms.grey import small_grey
-from aihub.streams.ruling import F64, OUTAGE_S, Ledger, Region, Seconds, Zone, detections_of, ids_of, observe, reached, relative  # fmt: skip
+from aihub.streams.ruling import (  # fmt: skip
+    F64,
+    OUTAGE_S,
+    Ledger,
+    Region,
+    Seconds,
+    Zone,
+    detections_of,
+    ids_of,
+    observe,
+    reached,
+    relative,
+)
 from aihub.types import AnyResult, Detections, Findings, Frame, Predictor
 
 COMPARED_S = 1.0

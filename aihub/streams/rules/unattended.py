@@ -57,7 +57,9 @@ class Unattended(Stage[UnattendedParams]):
         people, now = detections_of(found, self.name), frame.monotonic
         boxes = relative(frame, people.xyxy)
         here = people[self._region.holds(boxes)]
-        hidden = bool((overlap_of_smaller(boxes, np.array([self._place.box])) > 0).any()) if len(boxes) else False
+        hidden = (
+            bool((overlap_of_smaller(boxes, np.array([self._place.box])) > 0).any()) if len(boxes) else False
+        )
         self._look(frame, hidden=hidden)
         running = self._share >= self.params.moving
         holds = self._alone.update(now, holds=running and not len(here))
