@@ -25,8 +25,8 @@ Rows = npt.NDArray[np.intp]
 Run = Future[dict[str, Tensor]]
 T = TypeVar("T")
 
-PATIENCE_S = 10.0
-"""How long the second looks of one frame may take."""
+PATIENCE_S = 30.0
+"""How long the second looks of one frame may take, the loading of a model among them."""
 BETTER = 1.25
 """A look counts as better from this many times the worth of the one that is known."""
 FORGET_S = 3.0

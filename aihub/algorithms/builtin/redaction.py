@@ -15,7 +15,7 @@ from aihub.algorithms.base import Stage, StageParams
 from aihub.errors import DeadlineError
 from aihub.types import AnyResult, Detections, Frame, Image, Picture
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class RedactParams(StageParams):
