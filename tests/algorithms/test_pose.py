@@ -60,7 +60,7 @@ def test_a_box_turned_and_turned_back_is_where_it_was(
     y1, y2 = sorted((corners[2] * height, corners[3] * height))
     box = np.array([[x1, y1, x2, y2]], np.float32)
     for turn, sign in TURNS:
-        turned = _turned(shown, turn)
+        turned = _turned(shown, turn).image
         assert _back(_there(box, turned, shown, sign), turned, shown, sign) == pytest.approx(box, abs=0.1)
 
 
@@ -69,7 +69,7 @@ def test_a_mark_of_the_picture_is_found_by_its_turned_box(turn: int, sign: int) 
     image = np.zeros((120, 200, 3), np.uint8)
     image[30:50, 60:150] = 255
     shown = Frame(image)
-    turned = _turned(shown, turn)
+    turned = _turned(shown, turn).image
     rows, columns = np.nonzero(turned.any(axis=2))
     box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
     assert _back(box, turned, shown, sign)[0] == pytest.approx([60, 30, 150, 50], abs=0.01)

@@ -67,9 +67,10 @@ class Lying(Stage[LyingParams]):
         """
         if not isinstance(found, Detections):
             raise StageError("stage 'lying' works on detections")
-        pictures = [_turned(frame, turn) for turn, _ in TURNS]
+        turned_frames = [_turned(frame, turn) for turn, _ in TURNS]
+        pictures = [turned.image for turned in turned_frames]
         until = time.monotonic() + PATIENCE_S
-        runs = [self._detect(picture, frame, until) for picture in pictures]
+        runs = [self._detect(turned, until) for turned in turned_frames]
         boxes, scores, turns = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], []
         for index, (run, picture) in enumerate(zip(runs, pictures, strict=True)):
             people = _wait(run, until, self.params.model).select(["person"])
@@ -83,10 +84,9 @@ class Lying(Stage[LyingParams]):
         sure = self._level(frame, lying, rows, pictures, np.array(turns, np.intp))
         return lying[rows[sure]]
 
-    def _detect(self, picture: Image, frame: Frame, until: float) -> Future[Detections]:
-        turned = Frame(picture, frame.source, frame.seq, frame.captured_at, frame.monotonic, bill=frame.bill)
+    def _detect(self, turned: Frame, until: float) -> Future[Detections]:
         return self.predictor.detect(
-            self.params.model, turned, confidence=self.params.confidence, source=frame.source, deadline=until
+            self.params.model, turned, confidence=self.params.confidence, source=turned.source, deadline=until
         )
 
     def _candidates(self, lying: Detections, upright: Detections) -> npt.NDArray[np.intp]:
@@ -139,12 +139,19 @@ def _holds_somebody(boxes: F32, upright: Detections) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _turned(frame: Frame, turn: int) -> Image:
-    def make() -> Image:
+def _turned(frame: Frame, turn: int) -> Frame:
+    """The frame turned and made small, once a frame: what is found on it is shared as on any other."""
+
+    def shrink() -> Image:
         scale = min(1.0, LONGEST / max(frame.width, frame.height))
         size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
         small = frame.image if scale == 1 else cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(cast("Image", cv2.rotate(small, turn)))
+        return cast("Image", small)
+
+    def make() -> Frame:
+        small = frame.memo.get(("small", LONGEST), shrink)
+        image = np.ascontiguousarray(cast("Image", cv2.rotate(small, turn)))
+        return Frame(image, frame.source, frame.seq, frame.captured_at, frame.monotonic, bill=frame.bill)
 
     return frame.memo.get(("turned", turn, LONGEST), make)
 
