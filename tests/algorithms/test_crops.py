@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aihub.algorithms.crops import BETTER, FORGET_S, MOST_TRACKS, Looks, cut, worth_most
@@ -15,6 +15,7 @@ SIDES = st.integers(1, 400)
 CORNER = st.floats(-50, 450)
 
 
+@settings(max_examples=40, deadline=None)
 @given(SIDES, SIDES, st.tuples(CORNER, CORNER, CORNER, CORNER), st.booleans(), st.floats(0, 0.5))
 def test_any_box_of_any_picture_can_be_cut(
     height: int, width: int, box: tuple[float, float, float, float], square: bool, margin: float
@@ -29,6 +30,7 @@ def test_any_box_of_any_picture_can_be_cut(
     assert corner == pytest.approx(crop.corner, abs=1e-2)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 250), st.floats(0, 150), st.booleans())
 def test_a_point_of_the_crop_goes_back_to_where_it_was(x: float, y: float, square: bool) -> None:
     image = np.zeros((360, 640, 3), np.uint8)

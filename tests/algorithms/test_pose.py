@@ -50,7 +50,7 @@ def test_another_model_is_told() -> None:
 PART = st.floats(0, 1)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25, deadline=None)
 @given(st.integers(2, 700), st.integers(2, 700), st.tuples(PART, PART, PART, PART))
 def test_a_box_turned_and_turned_back_is_where_it_was(
     width: int, height: int, corners: tuple[float, float, float, float]

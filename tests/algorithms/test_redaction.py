@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aihub.algorithms.builtin.embed import Embed, EmbedParams
@@ -23,6 +23,7 @@ from aihub.types import Detections, Tensor
 PART = st.floats(-0.2, 1.2)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.lists(st.tuples(PART, PART, PART, PART), max_size=4), st.sampled_from(["pixelate", "black"]))  # fmt: skip
 def test_outside_of_what_is_hidden_nothing_changes(
     height: int, width: int, parts: list[tuple[float, float, float, float]], style: str

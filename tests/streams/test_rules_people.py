@@ -76,7 +76,7 @@ def test_hands_above_the_head(reason: str, left: float, right: float, count: int
 
 
 @given(st.floats(0.2, 3), st.floats(-100, 100))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_hands_up_knows_no_size_and_no_place(scale: float, shift: float) -> None:
     for left in (UP, DOWN):
         keypoints = posed(left=left).keypoints
@@ -249,7 +249,7 @@ def test_people_are_forgotten_and_bounded_and_rows_without_a_look_have_no_number
     assert numbers(run("seen-again", [(0.0, blank)])[0][1]) == [None]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.floats(0, 6.2), max_size=5), max_size=8))
 def test_no_number_comes_twice_on_a_frame(frames: list[list[float]]) -> None:
     for _, findings in run("seen-again", [(float(k), look(*angles)) for k, angles in enumerate(frames)]):

@@ -87,7 +87,7 @@ def test_gaps(reason: str, person: tuple[float, ...], metres: float) -> None:
 
 
 @given(st.floats(0.1, 10))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_metres_do_not_depend_on_the_size_of_the_picture(scale: float) -> None:
     one = gaps_in_metres(np.array([PERSON]), np.array([MACHINE]), 1.7)
     other = gaps_in_metres(np.array([PERSON]) * scale, np.array([MACHINE]) * scale, 1.7)
