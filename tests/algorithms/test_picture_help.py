@@ -17,9 +17,9 @@ from aihub.algorithms.builtin.deblur_score import blur_effect
 from aihub.algorithms.builtin.enhance import guided
 from aihub.algorithms.builtin.steady import motion
 from aihub.algorithms.registry import Registry
+from aihub.scenes.altering import dim_street, hazy_street, knocked
 from aihub.scenes.drawings import drawing, still_street, street
 from aihub.scenes.faults import lively_street
-from aihub.scenes.altering import dim_street, hazy_street, knocked
 from aihub.testing import FakePredictor, clip, frame
 from aihub.types import Findings, Image, Labels, Picture
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from aihub.algorithms.base import stage_type
 from aihub.algorithms.cells import Reference, likeness, moved_by, shift_between, slopes
 from aihub.algorithms.registry import Registry
+from aihub.scenes.altering import knocked
 from aihub.scenes.degrade import DEGRADATIONS
 from aihub.scenes.drawings import drawing
 from aihub.scenes.faults import lively_street
-from aihub.scenes.altering import knocked
 from aihub.testing import FakePredictor, clip, frame
 from aihub.types import Detections, Frame, Image
 

@@ -15,6 +15,7 @@ from aihub.types import AnyResult, Detections, Frame, Predictor
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _CLOCK = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)$|^24:00$")
 _OFFSET = re.compile(r"^UTC(?:([+-])(\d{1,2})(?::([0-5]\d))?)?$")
 
@@ -56,7 +57,8 @@ class HoursParams(StageParams):
 
     begin: Clock = Field("22:00", description="Hour from which things pass, such as 22:00.")
     end: Clock = Field(
-        "06:00", description="Hour from which they do not; before `begin`, it is the next day's."
+        "06:00",
+        description="Hour from which they do not; before `begin`, it is the next day's; equal: they always pass.",
     )
     days: tuple[Day, ...] = Field(DAYS, description="Days on which the hours begin.")
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
@@ -81,7 +83,8 @@ class Hours(Stage[HoursParams]):
 
     def within(self, captured_at: float) -> bool:
         """Whether a moment, in seconds since the epoch, is within the hours."""
-        local = datetime.fromtimestamp(captured_at, UTC).astimezone(self._zone)
+        # A camera's clock may be anywhere; adding to the epoch knows no year that this platform does not.
+        local = (_EPOCH + timedelta(seconds=captured_at)).astimezone(self._zone)
         minute, today = local.hour * 60 + local.minute, DAYS[local.weekday()]
         if self._begin < self._end:
             return self._begin <= minute < self._end and today in self.params.days
