@@ -1,0 +1,121 @@
+"""Templates of faces: rows of numbers that lie near each other for one person. They never leave the hub in an answer.
+
+Which chips a model wants, and from which distance on it calls two faces the same, its graph says (`chip`, `distance`); a graph
+that says nothing is taken for SFace, whose file is the publisher's. Templates of different models (`template`) are never compared.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aihub.algorithms.faces.asking import PATIENCE_S, Run, outputs_of, points_of, rows_of
+from aihub.algorithms.faces.chips import ARC_112, DLIB_150, ChipForm, cut, transforms
+from aihub.types import Detections, Frame, Predictor, Tensor
+
+MODEL = "face-embed"
+"""Role of the embedding."""
+BATCH = 16
+"""Faces in one run."""
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What makes templates comparable.
+
+    Attributes:
+        name: of the network that made them.
+        distance: Euclidean, below which its maker calls two faces the same.
+        chips: `dlib-150` or `arc-112`.
+    """
+
+    name: str
+    distance: float
+    chips: str
+
+
+SFACE = Kind("sface-2021dec", float(np.sqrt(2 - 2 * 0.363)), "arc-112")
+"""Upstream's threshold is a cosine of 0.363; on vectors of length one that is a distance of 1.13."""
+_FORMS: dict[str, ChipForm] = {"dlib-150": DLIB_150, "arc-112": ARC_112}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Templates:
+    """Of some faces.
+
+    Attributes:
+        kind: what made them.
+        vectors: `(N, L)` float32.
+    """
+
+    kind: Kind
+    vectors: F32
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def likeness(self, others: F32) -> F32:
+        """How alike these and others are: `(N, M)` in [0, 1], 0.5 at the distance that the maker of the model calls the same.
+
+        One minus half the Euclidean distance in such distances: 1 for equal vectors, 0 from twice that distance on.
+        """
+        # Written out, not by the dot product: near zero that loses what float32 has.
+        apart = np.sqrt(((self.vectors[:, None] - others[None]) ** 2).sum(axis=2))
+        made: F32 = np.clip(1 - apart / (2 * self.kind.distance), 0, 1).astype(np.float32)
+        return made
+
+
+def kind_of(predictor: Predictor) -> Kind:
+    """What the embedding here makes.
+
+    Raises:
+        AihubError: its weights are not to be had.
+    """
+    said = predictor.metadata(MODEL)
+    name, chips = said.get("template", SFACE.name), said.get("chip", SFACE.chips)
+    return Kind(name, float(said.get("distance", SFACE.distance)), chips if chips in _FORMS else SFACE.chips)
+
+
+def embed(predictor: Predictor, frame: Frame, faces: Detections) -> Templates:
+    """Templates of faces with landmarks; shared by all who ask for the same faces of a frame.
+
+    Raises:
+        ConfigError: the faces have no landmarks.
+        AihubError: the model refused or failed; `DeadlineError` after `PATIENCE_S`.
+    """
+    kind = kind_of(predictor)
+    points = points_of(faces)
+    key = ("face-embedding", kind.name, points.tobytes())
+    return frame.memo.get(key, lambda: Templates(kind, _vectors(predictor, frame, points, kind)))
+
+
+def _vectors(predictor: Predictor, frame: Frame, points: F32, kind: Kind) -> F32:
+    if not len(points):
+        return np.zeros((0, 1), np.float32)
+    until = time.monotonic() + PATIENCE_S
+    form = _FORMS[kind.chips]
+    ways = transforms(points, form)
+    runs: list[tuple[int, Run]] = []
+    for start in range(0, len(ways), BATCH):
+        part = ways[start : start + BATCH]
+        chips = np.stack([chip[:, :, ::-1] for chip in cut(frame.image, part, form.side)])
+        run = predictor.run(
+            MODEL, _fed(chips, kind.chips), source=frame.source, deadline=until, bill=frame.bill
+        )
+        runs.append((len(part), run))
+    made = np.concatenate([rows_of(outputs_of(run, MODEL, until), MODEL, (n, 0)) for n, run in runs])
+    if kind.chips == "arc-112":
+        made = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-6)
+    return made.astype(np.float32)
+
+
+def _fed(chips: npt.NDArray[np.uint8], form: str) -> dict[str, Tensor]:
+    """`(N, side, side, 3)` RGB as the graph wants it."""
+    if form == "dlib-150":
+        return {"chips": np.ascontiguousarray(chips)}
+    return {"data": np.ascontiguousarray(chips.transpose(0, 3, 1, 2), dtype=np.float32)}
