@@ -8,6 +8,7 @@ from aihub.storage.audit import AuditStore
 from aihub.storage.database import BUSY_TIMEOUT_S, Database
 from aihub.storage.events import EventWrites
 from aihub.storage.feedback import FeedbackStore
+from aihub.storage.galleries import GalleryStore
 from aihub.storage.jobs import JobStore
 from aihub.storage.keys import KeyStore
 from aihub.storage.leases import LeaseStore
@@ -30,13 +31,14 @@ class Repository(
     EventWrites,
     EventQueries,
     FeedbackStore,
+    GalleryStore,
     SinkStore,
     OutboxStore,
     ProcessStore,
     JobStore,
 ):
     """Keys, tenants with usage and audit, streams with leases, events with feedback, sinks with the outbox,
-    processes, jobs.
+    processes, jobs, face galleries.
 
     Thread-safe; one per process.
 

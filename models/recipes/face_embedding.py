@@ -92,7 +92,10 @@ class Graph:
         if con is None or affine is None or (con.name, affine.name) != ("con_4", "affine_"):
             raise DlibFileError("a convolution with its factors was expected")
         filters, rows, columns, *steps_margins = con.settings
-        if con.weights.size != filters * (channels * rows * columns + 1) or affine.weights.size != 2 * filters:
+        if (
+            con.weights.size != filters * (channels * rows * columns + 1)
+            or affine.weights.size != 2 * filters
+        ):
             raise DlibFileError(f"{con.weights.size} weights for {filters} filters over {channels} channels")
         weights = con.weights[:-filters].reshape(filters, channels, rows, columns).astype(np.float64)
         gamma, beta = affine.weights.astype(np.float64).reshape(2, filters)
@@ -138,7 +141,9 @@ def convert(data: bytes, *, exact: bool = False) -> onnx.ModelProto:
         DlibFileError: it is not that network.
     """
     graph = Graph(layers(data), exact)
-    colours = graph.node("Cast", [graph.node("Transpose", ["chips"], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
+    colours = graph.node(
+        "Cast", [graph.node("Transpose", ["chips"], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT
+    )
     mean = graph.keep("mean", np.array(MEAN_RGB, np.float32).reshape(1, 3, 1, 1))
     centred = graph.node("Sub", [colours, mean])
     scaled = graph.node("Mul", [centred, graph.keep("scale", np.array(1 / SCALE, np.float32))])
@@ -152,7 +157,9 @@ def convert(data: bytes, *, exact: bool = False) -> onnx.ModelProto:
     if last is None or last.name != "fc_2" or last.settings != (LENGTH, shape[0]):
         raise DlibFileError("the network does not end in 128 numbers")
     mean_of_all = graph.node("Flatten", [graph.node("GlobalAveragePool", [seen])])
-    graph.node("MatMul", [mean_of_all, graph.weights(last.weights.reshape(shape[0], LENGTH).astype(np.float64))])
+    graph.node(
+        "MatMul", [mean_of_all, graph.weights(last.weights.reshape(shape[0], LENGTH).astype(np.float64))]
+    )
     graph.nodes[-1].output[0] = "embedding"
     return _model(graph)
 
@@ -187,7 +194,9 @@ def read(path: Path) -> bytes:
 
 def main() -> None:
     """Convert, write, say what was made."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--from", dest="given", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--exact", action="store_true", help="float32 weights: twice the size")

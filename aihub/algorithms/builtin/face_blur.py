@@ -22,7 +22,9 @@ class BlurFacesParams(StageParams):
     blocks: int = Field(
         6, ge=2, le=12, description="Pixels that are left across a face; fewer hide more. Not for `fill`."
     )
-    margin: float = Field(0.2, ge=0, le=1, description="How far beyond the face's box, in shares of its sides.")
+    margin: float = Field(
+        0.2, ge=0, le=1, description="How far beyond the face's box, in shares of its sides."
+    )
 
 
 class BlurFaces(Stage[BlurFacesParams]):

@@ -64,8 +64,9 @@ class Templates:
 
         One minus half the Euclidean distance in such distances: 1 for equal vectors, 0 from twice that distance on.
         """
-        # Written out, not by the dot product: near zero that loses what float32 has.
-        apart = np.sqrt(((self.vectors[:, None] - others[None]) ** 2).sum(axis=2))
+        mine, theirs = self.vectors.astype(np.float64), others.astype(np.float64)
+        squares = (mine**2).sum(axis=1)[:, None] + (theirs**2).sum(axis=1)[None] - 2 * mine @ theirs.T
+        apart = np.sqrt(np.maximum(squares, 0))
         made: F32 = np.clip(1 - apart / (2 * self.kind.distance), 0, 1).astype(np.float32)
         return made
 

@@ -43,9 +43,7 @@ def _shares(predictor: Predictor, frame: Frame, boxes: F32) -> F32:
     for model, scale in SCALES.items():
         seen = [_cut(frame, box) for box in surroundings(boxes, scale, frame.width, frame.height)]
         pixels = np.ascontiguousarray(np.stack(seen).transpose(0, 3, 1, 2), dtype=np.float32)
-        run = predictor.run(
-            model, {"input": pixels}, source=frame.source, deadline=until, bill=frame.bill
-        )
+        run = predictor.run(model, {"input": pixels}, source=frame.source, deadline=until, bill=frame.bill)
         runs.append((model, run))
     answers = [rows_of(outputs_of(run, model, until), model, (len(boxes), 3)) for model, run in runs]
     return np.clip(np.mean(answers, axis=0)[:, LIVE], 0, 1).astype(np.float32)

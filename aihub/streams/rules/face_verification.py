@@ -11,6 +11,7 @@ from aihub.algorithms.base import Stage
 from aihub.algorithms.faces.asking import faces_of, largest, with_attributes
 from aihub.algorithms.faces.embedding import MODEL, Templates, embed
 from aihub.algorithms.faces.gate import GateParams, passing
+from aihub.algorithms.galleries import galleries_here
 from aihub.streams.ruling import observe
 from aihub.types import AnyResult, Detections, Findings, Frame, Predictor
 
@@ -23,7 +24,8 @@ class FaceVerificationParams(GateParams):
 
     similarity: float = Field(0.5, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
     compare: Literal["largest", "any"] = Field(
-        "largest", description="Which face of a later picture is compared: the largest, or whichever is most alike."
+        "largest",
+        description="Which face of a later picture is compared: the largest, or whichever is most alike.",
     )
 
 
@@ -36,6 +38,7 @@ class FaceVerification(Stage[FaceVerificationParams]):
 
     name = "face-verification"
     stateful = True
+    scope = "faces"
 
     def __init__(self, params: FaceVerificationParams, predictor: Predictor) -> None:
         super().__init__(params, predictor)
@@ -64,17 +67,23 @@ class FaceVerification(Stage[FaceVerificationParams]):
             fine &= np.isin(np.arange(len(faces)), largest(faces, 1))
         rows = np.flatnonzero(fine)
         made = embed(self.predictor, frame, faces[rows])
-        measures = {"faces": float(len(faces)), "reference": float(self._reference is not None), "similarity": 0.0}
+        measures = {
+            "faces": float(len(faces)),
+            "reference": float(self._reference is not None),
+            "similarity": 0.0,
+        }
         shown = with_attributes(faces, known)
         if self._reference is None or not len(rows):
             return Findings(shown, measures=measures)
         alike = made.likeness(self._reference.vectors)[:, 0]
         best = int(alike.argmax())
-        measures["similarity"] = likeness = round(float(alike[best]), 4)
+        same = bool(alike[best] >= self.params.similarity)
+        galleries_here().witness(frame.source, "face.verify", self.name, {"faces": len(rows), "same": same})
+        measures["similarity"] = round(float(alike[best]), 4)
         for row, share in zip(rows.tolist(), alike.tolist(), strict=True):
             known[row]["similarity"] = round(share, 4)
         shown = with_attributes(faces, known)
-        if likeness < self.params.similarity:
+        if not same:
             return Findings(shown, measures=measures)
         data = {**known[int(rows[best])]}
         return Findings(shown, (observe(frame, shown, int(rows[best]), "same", data),), measures)
