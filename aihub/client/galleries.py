@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from aihub.client.calls import Call, Pages, call, given, many, nothing, one, pages
 from aihub.client.inputs import Picture, file_of
@@ -71,8 +70,7 @@ class GalleryCalls:
             GalleryNotFoundError: the tenant has no such gallery.
         """
         fields = {"name": name, "purpose": purpose, "consent": consent}
-        single = isinstance(images, bytes | str | Path) or not isinstance(images, Sequence)
-        listed: list[Picture] = [images] if single else [*images]  # type: ignore[list-item]
+        listed = _listed(images)
 
         def body() -> dict[str, str]:
             pictures = [base64.b64encode(file_of(image)).decode() for image in listed]
@@ -96,3 +94,9 @@ class GalleryCalls:
     def erase(self, gallery: str, subject_id: str) -> Call[None]:
         """Forget somebody with all that is kept of their face."""
         return Call(nothing, ids=(gallery, subject_id))
+
+
+def _listed(images: Picture | Sequence[Picture]) -> list[Picture]:
+    if isinstance(images, Sequence) and not isinstance(images, bytes | str):
+        return [*images]
+    return [images]

@@ -83,6 +83,25 @@ _DESCRIPTION = """Video streams and pictures in, results and alarms out.
 Every route but `/healthz`, `/readyz` and `/v2/health/...` needs an API key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 Errors are `application/problem+json` (RFC 9457); `code` is what programs should look at.
 """
+ROUTERS = (
+    infer,
+    oip,
+    audio,
+    algorithms,
+    health,
+    streams,
+    events,
+    feedback,
+    sinks,
+    keys,
+    tenants,
+    usage,
+    audit,
+    jobs,
+    galleries,
+)
+"""Routes are tried in this order, and inference is what is called most."""
+
 # Models that appear in hand-written request bodies or in every answer, so FastAPI does not see them by itself.
 _UNSEEN: tuple[type[BaseModel], ...] = (
     Problem,
@@ -139,24 +158,7 @@ def create_app(services: Services) -> FastAPI:
         names_requests=services.names_requests,
     )
     let_pages_in(app, services.settings.cors_origins)
-    # Routes are tried in this order, and inference is what is called most.
-    for module in (
-        infer,
-        oip,
-        audio,
-        algorithms,
-        health,
-        streams,
-        events,
-        feedback,
-        sinks,
-        keys,
-        tenants,
-        usage,
-        audit,
-        jobs,
-        galleries,
-    ):
+    for module in ROUTERS:
         app.include_router(module.router)
     _describe(app)
     return app

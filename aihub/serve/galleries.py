@@ -17,7 +17,7 @@ from aihub.algorithms.faces.embedding import Templates, kind_of
 from aihub.algorithms.galleries import Enrolled, tenant_of
 from aihub.errors import AihubError, ConflictError, InputError, ParamsError
 from aihub.settings import Settings
-from aihub.storage.galleries import SealedSubject, SealedTemplate
+from aihub.storage.galleries import Gallery, SealedSubject, SealedTemplate
 from aihub.storage.records import Actor
 from aihub.storage.repository import Repository
 from aihub.storage.sealing import Sealer, gallery_key
@@ -43,7 +43,9 @@ class _Held:
     people: Enrolled
     until: float
     """Epoch seconds when the first of them is to be forgotten."""
-    fresh_until: float
+    made_at: float
+    """Of the gallery: another of its name is another gallery."""
+    fresh_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -101,8 +103,9 @@ class HubGalleries:
         if held is not None and now < held.fresh_until and time.time() < held.until:
             return held.people
         there = self._repository.get_gallery(tenant, gallery)
-        if held is None or held.people.revision != there.revision or time.time() >= held.until:
-            held = self._opened(tenant, gallery, kind, there.revision)
+        same = held is not None and (held.people.revision, held.made_at) == (there.revision, there.created_at)
+        if held is None or not same or time.time() >= held.until:
+            held = self._opened(there, kind)
         held.fresh_until = now + FRESH_S
         with self._lock:
             self._held[key] = held
@@ -111,7 +114,14 @@ class HubGalleries:
                 self._held.popitem(last=False)
         return held.people
 
-    def _opened(self, tenant: str, gallery: str, kind: str, revision: int) -> _Held:
+    def look_again(self, tenant: str, gallery: str) -> None:
+        """Believe no more what is held of a gallery: it was just changed here."""
+        with self._lock:
+            for key in [key for key in self._held if key[:2] == (tenant, gallery)]:
+                del self._held[key]
+
+    def _opened(self, there: Gallery, kind: str) -> _Held:
+        tenant, gallery = there.tenant, there.name
         people, faces = self._repository.templates(tenant, gallery)
         mine = [face for face in faces if face.kind == kind]
         if people and not mine:
@@ -130,7 +140,8 @@ class HubGalleries:
         ]
         vectors = np.stack(rows).astype(np.float32) if rows else np.zeros((0, 1), np.float32)
         ids = tuple(face.subject_id for face in mine)
-        return _Held(Enrolled(ids, tuple(names[one] for one in ids), vectors, revision), until, 0.0)
+        people_here = Enrolled(ids, tuple(names[one] for one in ids), vectors, there.revision)
+        return _Held(people_here, until, there.created_at)
 
     def witness(self, source: str, action: str, subject: str, detail: Mapping[str, Any]) -> None:
         """See `Galleries.witness`.

@@ -58,7 +58,8 @@ def largest(faces: Detections, most: int) -> npt.NDArray[np.intp]:
 
 def sides(faces: Detections) -> F32:
     """`(N,)` longer side of each face, pixels."""
-    return (faces.xyxy[:, 2:] - faces.xyxy[:, :2]).max(axis=1, initial=0)
+    longer: F32 = (faces.xyxy[:, 2:] - faces.xyxy[:, :2]).max(axis=1, initial=0)
+    return longer
 
 
 def with_attributes(faces: Detections, rows: list[dict[str, Any]]) -> Detections:

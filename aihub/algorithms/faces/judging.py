@@ -45,7 +45,8 @@ def poses(points: F32) -> F64:
 
 def eye_distances(points: F32) -> F64:
     """`(N, 5, 2)` points -> `(N,)` pixels between the eyes."""
-    return np.linalg.norm(points[:, 1] - points[:, 0], axis=1).astype(np.float64)
+    apart: F64 = np.linalg.norm(points[:, 1] - points[:, 0], axis=1).astype(np.float64)
+    return apart
 
 
 def looks(image: Image, points: F32) -> F64:

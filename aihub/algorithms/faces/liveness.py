@@ -46,7 +46,8 @@ def _shares(predictor: Predictor, frame: Frame, boxes: F32) -> F32:
         run = predictor.run(model, {"input": pixels}, source=frame.source, deadline=until, bill=frame.bill)
         runs.append((model, run))
     answers = [rows_of(outputs_of(run, model, until), model, (len(boxes), 3)) for model, run in runs]
-    return np.clip(np.mean(answers, axis=0)[:, LIVE], 0, 1).astype(np.float32)
+    shares: F32 = np.clip(np.mean(answers, axis=0)[:, LIVE], 0, 1).astype(np.float32)
+    return shares
 
 
 def surroundings(boxes: F32, scale: float, width: int, height: int) -> npt.NDArray[np.int64]:

@@ -58,10 +58,12 @@ def get_gallery(gallery: str, services: TheServices, caller: FaceKeeper) -> Gall
     status_code=204,
     responses=documented(404),
 )
-def delete_gallery(gallery: str, services: TheServices, caller: FaceKeeper, actor: TheActor) -> Response:
+def delete_gallery(gallery: str, parts: TheParts, caller: FaceKeeper, actor: TheActor) -> Response:
     """With everybody in it. Noted in the audit."""
-    with noting_failure(services.repository, actor, "gallery.delete", gallery):
-        services.repository.delete_gallery(caller.tenant, gallery, by=actor)
+    repository = parts.services.repository
+    with noting_failure(repository, actor, "gallery.delete", gallery):
+        repository.delete_gallery(caller.tenant, gallery, by=actor)
+    parts.galleries.look_again(caller.tenant, gallery)
     return Response(status_code=204)
 
 
@@ -86,7 +88,9 @@ def enrol_subject(
                 hint=f"the gallery is for: {there.purpose}",
             )
         faces = _templates(parts, caller, body.images)
-        return parts.galleries.enrol(caller.tenant, gallery, body.name, body.consent, faces, by=actor)
+        made = parts.galleries.enrol(caller.tenant, gallery, body.name, body.consent, faces, by=actor)
+    parts.galleries.look_again(caller.tenant, gallery)
+    return made
 
 
 @router.get(
@@ -125,11 +129,13 @@ def get_subject(gallery: str, subject_id: str, parts: TheParts, caller: FaceKeep
     responses=documented(404),
 )
 def erase_subject(
-    gallery: str, subject_id: str, services: TheServices, caller: FaceKeeper, actor: TheActor
+    gallery: str, subject_id: str, parts: TheParts, caller: FaceKeeper, actor: TheActor
 ) -> Response:
     """With all that is kept of their face; searches feel it within a second. Noted in the audit."""
-    with noting_failure(services.repository, actor, "face.erase", gallery):
-        services.repository.erase_subject(caller.tenant, gallery, subject_id, by=actor)
+    repository = parts.services.repository
+    with noting_failure(repository, actor, "face.erase", gallery):
+        repository.erase_subject(caller.tenant, gallery, subject_id, by=actor)
+    parts.galleries.look_again(caller.tenant, gallery)
     return Response(status_code=204)
 
 
