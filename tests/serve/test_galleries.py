@@ -141,7 +141,7 @@ def test_another_key_opens_nothing(faces: TestClient, hub: TestHub, repository: 
         ({}, [file_of(1, faces=0)], 400, "images[0]", "nobody on it"),
         ({}, [file_of(1), file_of(1, faces=2)], 400, "images[1]", "two people on it"),
         ({}, [file_of(1), file_of(2)], 400, "images", "pictures of two people"),
-        ({}, [b"no picture"], 415, "images[0]", "no picture at all"),
+        ({}, [b"no picture"], 400, "images[0]", "no picture at all"),
         ({"images": ["%%%"]}, [], 400, "images[0]", "no base64"),
     ],
 )

@@ -20,7 +20,7 @@ class SearchParams(GateParams):
     """In which gallery, and how alike a face must be."""
 
     gallery: str = Field("", max_length=200, description="Name of the gallery.")
-    similarity: float = Field(0.53, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
+    similarity: float = Field(0.63, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
     max_faces: int = Field(
         16, ge=1, le=64, description="Faces that are looked for, largest first; others go."
     )

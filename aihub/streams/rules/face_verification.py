@@ -22,7 +22,7 @@ MAX_FACES = 16
 class FaceVerificationParams(GateParams):
     """From when on two faces are one person."""
 
-    similarity: float = Field(0.5, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
+    similarity: float = Field(0.63, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
     compare: Literal["largest", "any"] = Field(
         "largest",
         description="Which face of a later picture is compared: the largest, or whichever is most alike.",

@@ -33,7 +33,7 @@ F32 = npt.NDArray[np.float32]
 class UniqueVisitorsParams(GateParams):
     """When two faces are one visitor."""
 
-    similarity: float = Field(0.5, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
+    similarity: float = Field(0.6, ge=0, le=1, description="Least likeness; see `Templates.likeness`.")
     views: int = Field(3, ge=1, le=20, description="Fit faces of one track before it is decided who it is.")
     forget_h: float = Field(
         24.0, ge=0.01, le=168, description="Hours after which somebody who was not seen again is new."
