@@ -22,7 +22,7 @@ class FaceQualityParams(StageParams):
     max_turn: float = Field(30.0, ge=5, le=90, description="Most degrees turned aside, raised or lowered.")
     max_roll: float = Field(40.0, ge=5, le=180, description="Most degrees tilted.")
     min_detail: float = Field(
-        0.27, ge=0, le=1, description="Least share of its detail that a blur takes away; less is blurred."
+        0.12, ge=0, le=1, description="Least share of its detail that a blur takes away; less is blurred."
     )
     min_luma: float = Field(50.0, ge=0, le=255, description="Least mean luma.")
     max_luma: float = Field(215.0, ge=0, le=255, description="Most mean luma.")

@@ -16,6 +16,8 @@ _NOSE_OUT = 0.60
 """How far the tip of the nose stands before the eyes, in distances between the eyes."""
 _NOSE_DOWN, _NOSE_OUT_DOWN = 0.53, 0.54
 """Where the tip of the nose is between eyes and mouth of a face that looks into the camera, and how far before them it stands."""
+_ROUNDING = 1.0
+"""Steps of one grey level are what rounding makes of a soft slope, not detail."""
 _FACE = (slice(24, 104), slice(24, 88))
 """Rows and columns of a 112 x 112 chip that are face and nothing else."""
 
@@ -84,5 +86,5 @@ def detail(grey: F32) -> float:
         blurred = cv2.blur(grey, size)
         steps, soft = np.abs(np.diff(grey, axis=axis)), np.abs(np.diff(blurred, axis=axis))
         total = float(steps.sum())
-        lost.append(float(np.maximum(steps - soft, 0).sum()) / total if total > 0 else 0.0)
+        lost.append(float(np.maximum(steps - soft - _ROUNDING, 0).sum()) / total if total > 0 else 0.0)
     return min(lost)
