@@ -6,6 +6,7 @@ settings. Form: `dlib/serialize.h`, `dlib/cuda/tensor.h` and `dlib/dnn/layers.h`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ F32 = npt.NDArray[np.float32]
 
 LEARNED = {b"con_4": 7, b"affine_": 0, b"fc_2": 2}
 """Layers that learned something, and how many of their settings are wanted (`fc_2` states them before its tensor, others behind)."""
+_MARK = re.compile(b"|".join(re.escape(bytes([1, len(name)]) + name) for name in LEARNED))
 _TENSOR = 2
 """Version of a serialised tensor."""
 
@@ -58,12 +60,8 @@ def layers(data: bytes) -> Iterator[Layer]:
 
 def _next(data: bytes, place: int) -> tuple[bytes, int] | None:
     """The nearest name of a layer that learned, and where it ends. What lies between says nothing that is wanted."""
-    marks = {name: data.find(bytes([1, len(name)]) + name, place) for name in LEARNED}
-    there = {at: name for name, at in marks.items() if at >= 0}
-    if not there:
-        return None
-    at = min(there)
-    return there[at], at + 2 + len(there[at])
+    found = _MARK.search(data, place)
+    return None if found is None else (data[found.start() + 2 : found.end()], found.end())
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ class Graph:
     nodes: list[NodeProto] = field(default_factory=list)
     kept: list[TensorProto] = field(default_factory=list)
 
-    def node(self, kind: str, inputs: Sequence[str], **settings: object) -> str:
+    def node(self, kind: str, inputs: Sequence[str], **settings: Any) -> str:
         """Add a node; the name of what it gives."""
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **settings))

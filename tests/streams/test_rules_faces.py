@@ -171,7 +171,8 @@ def test_attendance_never_notes_twice_in_a_period(steps: list[tuple[float, tuple
     galleries.place(made)
     try:
         stage = FaceAttendance(FaceAttendanceParams(gallery="staff", period_h=1, inertia=1), knowing())
-        now, times = 0.0, {"id1": [], "id2": []}
+        now = 0.0
+        times: dict[str, list[float]] = {"id1": [], "id2": []}
         for step, people in steps:
             now += step
             for one in seen(stage, now, *people).observations:
@@ -201,11 +202,11 @@ def test_without_a_face_on_the_first_picture_nobody_is_the_same(book: Book) -> N
 
 @pytest.mark.parametrize(("compare", "expected"), [("largest", []), ("any", ["same"])])
 def test_which_face_is_compared(book: Book, compare: str, expected: list[str]) -> None:
-    stage = FaceVerification(FaceVerificationParams(compare=compare), knowing())  # type: ignore[arg-type]
+    stage = FaceVerification(FaceVerificationParams(compare=compare), knowing())
     seen(stage, 0, 5)
     frame, faces = scene(1, 6, 5)
     faces.xyxy[0, 2:] += 20  # the stranger stands nearer
-    assert keys(stage.process(frame, faces)) == expected  # type: ignore[arg-type]
+    assert keys(stage.process(frame, faces)) == expected
 
 
 def test_the_reference_may_be_a_print_and_later_pictures_may_not(book: Book) -> None:
@@ -269,7 +270,7 @@ def test_flags(params: dict[str, str], flagged: int, why: str) -> None:
     faces = Detections(
         boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([1, 1, 0], np.int32), ("mask", "no-mask"), attributes=known
     )  # fmt: skip
-    stage = FaceFlag(FaceFlagParams(**params, inertia=2), FakePredictor())  # type: ignore[arg-type]
+    stage = FaceFlag(FaceFlagParams(**params, inertia=2), FakePredictor())
     frames = [Frame(np.zeros((40, 90, 3), np.uint8), "a/b", i, float(i), i / 5) for i in range(2)]
     first, second = (stage.process(frame, faces) for frame in frames)
     assert (first.observations, first.measures) == ((), {"faces": 3, "flagged": flagged}), why

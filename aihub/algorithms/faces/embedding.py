@@ -122,7 +122,7 @@ def _joined(outputs: dict[str, Tensor], faces: int, kind: Kind) -> F32:
     rows = rows_of(outputs, MODEL, (2 * faces, 0))
     mean: F32 = (rows[:faces] + rows[faces:]) / 2
     if kind.chips == "arc-112":
-        mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
+        mean = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)).astype(np.float32)
     return mean
 
 

@@ -15,7 +15,7 @@ FORMS = [DLIB_150, ARC_112]
 def moved(form: ChipForm, scale: float, turn: float, x: float, y: float) -> np.ndarray:
     """The points of a form, scaled, turned (radians) and moved: a face as a picture may show it."""
     c, s = scale * np.cos(turn), scale * np.sin(turn)
-    return form.points @ np.array([[c, s], [-s, c]]) + (x, y)
+    return np.asarray(form.points @ np.array([[c, s], [-s, c]]) + np.array([x, y]))
 
 
 @settings(max_examples=40, deadline=None)

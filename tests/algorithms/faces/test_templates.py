@@ -89,14 +89,14 @@ def test_a_graph_that_says_nothing_is_fed_as_sface_and_compared_by_angles() -> N
     shapes = []
 
     def run(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        shapes.append((inputs["data"].shape, inputs["data"].dtype, float(inputs["data"][0, 0].mean())))
+        shapes.append((inputs["data"].shape, inputs["data"].dtype.name, float(inputs["data"][0, 0].mean())))
         return {"fc1": np.tile(np.array([[3.0, 4.0]], np.float32), (len(inputs["data"]), 1))}
 
     predictor = FakePredictor(runs={MODEL: run})
     red = Frame(np.full((400, 400, 3), (10, 20, 200), np.uint8))
     made = embed(predictor, red, faces_at((100, 100)))
     assert made.kind == SFACE
-    assert shapes[0][:2] == ((2, 3, ARC_112.side, ARC_112.side), np.float32)
+    assert shapes[0][:2] == ((2, 3, ARC_112.side, ARC_112.side), "float32")
     assert shapes[0][2] == pytest.approx(200, abs=5), "red first, 0 to 255"
     np.testing.assert_allclose(made.vectors, [[0.6, 0.8]], atol=1e-6)
 
@@ -220,7 +220,7 @@ def test_hidden_faces_leave_the_rest_and_the_frame_as_they_were(method: str) -> 
     image = np.random.default_rng(5).integers(0, 256, (240, 320, 3), np.uint8)
     before, frame = image.copy(), Frame(image)
     faces = replace(faces_at((50, 50)), xyxy=np.array([[100, 80, 160, 160]], np.float32))
-    made = BlurFaces(BlurFacesParams(method=method, margin=0.0), FakePredictor()).process(frame, faces)  # type: ignore[arg-type]
+    made = BlurFaces(BlurFacesParams(method=method, margin=0.0), FakePredictor()).process(frame, faces)
     assert np.array_equal(image, before)
     outside = np.ones(image.shape[:2], bool)
     outside[80:160, 100:160] = False
@@ -245,7 +245,7 @@ def test_a_hidden_face_is_nobody_any_more(method: str, media: Path, mirror: Path
     with Engine(store) as engine:
         frame = Frame(image)
         faces = engine.detect("face-points", frame, confidence=0.6).result(60)
-        hidden = BlurFaces(BlurFacesParams(method=method), engine).process(frame, faces)  # type: ignore[arg-type]
+        hidden = BlurFaces(BlurFacesParams(method=method), engine).process(frame, faces)
         bare, gone = embed(engine, frame, faces), embed(engine, Frame(hidden.image), faces)
         assert kind_of(engine).name == "dlib-resnet-v1"
         assert bare.likeness(gone.vectors)[0, 0] < 0.5
