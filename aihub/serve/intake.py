@@ -145,7 +145,9 @@ class Intake:
                 else None,
             )
         try:
-            algorithm.resolve(params_object(task.params))
+            resolved = algorithm.resolve(params_object(task.params))
+            if resolved.params.get("gallery") == "":
+                raise ParamsError("the name of a gallery is needed", field="gallery")
         except ParamsError as error:
             named = error.field not in (None, "params")
             error.field = f"{where}.params.{error.field}" if named else f"{where}.params"

@@ -250,6 +250,24 @@ def test_a_search_without_a_gallery_says_what_is_missing(faces: TestClient) -> N
     assert (wrong.status_code, wrong.json()["hint"]) == (404, "did you mean 'staff'?")
 
 
+@pytest.mark.parametrize(
+    ("gallery", "status", "why"),
+    [("", 422, "none is named"), ("guests", 404, "there is none of that name"), ("staff", 201, "its own")],
+)
+@pytest.mark.parametrize("scopes", [("streams", "faces"), ("admin",)])
+def test_a_stream_searches_in_a_gallery_of_its_tenant_or_is_refused(
+    faces: TestClient, hub: TestHub, scopes: tuple[str, ...], gallery: str, status: int, why: str
+) -> None:
+    made(faces)
+    task = {"algorithm": "face-search", "params": {"gallery": gallery}}
+    answer = faces.post(
+        "/v1/streams", headers=bearer(hub.key(*scopes)), json={"url": "rtsp://127.0.0.1/1", "tasks": [task]}
+    )
+    assert answer.status_code == status, (why, answer.text)
+    if status != 201:
+        assert answer.json()["field"] == "tasks[0].params.gallery"
+
+
 def test_a_gallery_of_that_name_is_there_already(faces: TestClient) -> None:
     assert made(faces).status_code == 201
     assert made(faces).status_code == 409

@@ -120,7 +120,7 @@ def _vectors(predictor: Predictor, frame: Frame, points: F32, kind: Kind) -> F32
 def _joined(outputs: dict[str, Tensor], faces: int, kind: Kind) -> F32:
     """The mean of what each face gave as it is and mirrored; of length one where the model is compared by angles."""
     rows = rows_of(outputs, MODEL, (2 * faces, 0))
-    mean: F32 = (rows[:faces] + rows[faces:]) / 2
+    mean: F32 = ((rows[:faces] + rows[faces:]) / 2).astype(np.float32)
     if kind.chips == "arc-112":
         mean = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)).astype(np.float32)
     return mean
