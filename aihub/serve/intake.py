@@ -145,9 +145,7 @@ class Intake:
                 else None,
             )
         try:
-            resolved = algorithm.resolve(params_object(task.params))
-            if resolved.params.get("gallery") == "":
-                raise ParamsError("the name of a gallery is needed", field="gallery")
+            _check_gallery(algorithm.resolve(params_object(task.params)).params)
         except ParamsError as error:
             named = error.field not in (None, "params")
             error.field = f"{where}.params.{error.field}" if named else f"{where}.params"
@@ -176,6 +174,11 @@ class Intake:
                 hint="an administrator grants groups: aihub tenants update",
             )
         return asked
+
+
+def _check_gallery(params: Mapping[str, Any]) -> None:
+    if params.get("gallery") == "":
+        raise ParamsError("the name of a gallery is needed", field="gallery")
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

@@ -10,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from aihub.algorithms.galleries import NOBODY, galleries_here
 from aihub.algorithms.registry import Registry
+from aihub.engine import Engine, ModelStore
+from aihub.plugins import data_folder
 from aihub.serve.app import create_app
 from aihub.serve.galleries import HubGalleries
 from aihub.serve.housekeeping import forget_the_old
@@ -333,3 +336,40 @@ def test_people_of_another_network_are_refused(
 
 def test_a_process_without_a_hub_takes_folders(hub: TestHub) -> None:
     assert galleries_here().enrolled("images/a.jpg", "", FacePredictor()) is NOBODY
+
+
+@pytest.mark.media
+@pytest.mark.weights
+def test_real_faces_with_the_real_network(
+    hub: TestHub, repository: Repository, media: Path, mirror: Path, tmp_path: Path
+) -> None:
+    """Two people enrolled from one portrait each are found on a picture of both; the files hold nothing of their faces."""
+    face_cards(hub.cards)
+    store = ModelStore.from_folder(data_folder("models"), cache=tmp_path / "cache", mirror=str(mirror))
+    with Engine(store) as engine:
+        services = replace(
+            hub.services, predictor=engine, registry=Registry(engine, [hub.cards]), engine=engine
+        )
+        with TestClient(create_app(services)) as client:
+            client.headers.update(bearer(hub.key("infer", "faces")))
+            made(client)
+            for name in ("obama", "biden"):
+                portrait = (media / f"images/faces/train_{name}_{name}.jpg").read_bytes()
+                assert enrolled(client, name, portrait).status_code == 201
+            both = (media / "images/faces/test_obama_and_biden.jpg").read_bytes()
+            answer = client.post(
+                "/v1/algorithms/face-search/infer?gallery=staff",
+                content=both,
+                headers={"Content-Type": "image/jpeg"},
+            ).json()["results"][0]
+            raw = client.post(
+                "/v2/models/face-embedding/infer", json={"inputs": []}, headers=bearer(hub.key("infer"))
+            )
+        people = HubGalleries(repository, hub.services.settings).enrolled("default/k", "staff", engine)
+    assert {one["data"]["name"] for one in answer["observations"]} == {"obama", "biden"}
+    assert answer["measures"] == {"faces": 3, "compared": 3, "found": 2}
+    assert raw.status_code in (400, 403), "the network itself is no way around the scope"
+    files = [path.read_bytes() for path in tmp_path.glob("aihub.db*")]
+    for vector in people.vectors:
+        for plain in (vector.tobytes(), vector.astype(np.float64).tobytes(), vector[:8].tobytes()):
+            assert not any(plain in data for data in files)
