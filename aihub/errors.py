@@ -125,6 +125,12 @@ class EventNotFoundError(NotFoundError):
     kind = "event"
 
 
+class GalleryNotFoundError(NotFoundError):
+    """No gallery of that name, or not yours."""
+
+    kind = "gallery"
+
+
 class InputError(AihubError):
     """What the caller sent is wrong."""
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     )
     feedback_days: float = Field(
         365.0, gt=0, le=36500, description="Feedback given longer ago goes, with its picture."
+    )
+    gallery_key: SecretStr = Field(
+        SecretStr(""),
+        description="What face templates are sealed with, 32 bytes as base64; empty takes gallery.key in the home folder.",
     )
     max_image_bytes: int = Field(20 * 1024 * 1024, gt=0, description="Largest picture accepted, bytes.")
     max_image_pixels: int = Field(

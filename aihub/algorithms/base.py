@@ -45,12 +45,14 @@ class Stage(ABC, Generic[P]):
         name: what cards call it.
         stateful: whether the result depends on earlier frames; a request for single pictures gets a fresh instance.
         works_by: name of the method that makes the result; other kinds of stage than those that look have their own.
+        scope: what a key must be allowed to do to have it run, beyond what every algorithm needs; empty for nothing.
         params_type: the pydantic class of its parameters, read from the type argument.
     """
 
     name: ClassVar[str]
     stateful: ClassVar[bool] = False
     works_by: ClassVar[str] = "process"
+    scope: ClassVar[str] = ""
     params_type: ClassVar[type[StageParams]] = StageParams
 
     def __init_subclass__(cls) -> None:

@@ -45,6 +45,7 @@ PLACES = {
     "datasets": Place("datasets", "What was said about alarms, as labelled pictures.", MANAGE),
     "sinks": Place("sinks", "Where alarms are delivered to.", MANAGE),
     "jobs": Place("jobs", "Films and pictures, analysed once from beginning to end.", MANAGE),
+    "galleries": Place("galleries", "Faces of people who agreed to be known.", MANAGE),
     "tenants": Place("tenants", "Who shares the hub, and what each may use.", MANAGE),
     "usage": Place("usage", "What tenants used, by day and algorithm.", MANAGE),
     "audit": Place("audit", "Who did what, when, from where.", MANAGE),

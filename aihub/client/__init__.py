@@ -34,6 +34,7 @@ from aihub.types.answers import (
     StreamResult,
 )
 from aihub.types.feedback import Feedback, KeptPicture, LabelledBox, Verdict
+from aihub.types.galleries import GalleryInfo, SubjectInfo
 from aihub.types.jobs import JobInfo, JobOutput, JobState, JobStep
 from aihub.types.transcripts import SpeechModel, Transcription
 
@@ -47,6 +48,7 @@ __all__ = [
     "Check",
     "ErrorCode",
     "Feedback",
+    "GalleryInfo",
     "Health",
     "Heard",
     "HubUnreachableError",
@@ -68,6 +70,7 @@ __all__ = [
     "SpeechModel",
     "Stream",
     "StreamResult",
+    "SubjectInfo",
     "TenantInfo",
     "TranscriptPart",
     "Transcription",

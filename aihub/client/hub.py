@@ -11,6 +11,7 @@ from aihub.client.audio import SPEECH_TO_TEXT, AudioCalls
 from aihub.client.connection import AwaitedConnection, BlockingConnection
 from aihub.client.events import EventCalls, SinkCalls
 from aihub.client.feedback import FeedbackCalls
+from aihub.client.galleries import GalleryCalls
 from aihub.client.jobs import JobCalls
 from aihub.client.live_sound import Chunk, LiveHeard
 from aihub.client.reading import ReadingCalls
@@ -28,6 +29,7 @@ class HubCalls(
     FeedbackCalls,
     SinkCalls,
     JobCalls,
+    GalleryCalls,
     TenantCalls,
     AccountCalls,
     StatusCalls,

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from aihub.serve.admission import Admission
 from aihub.serve.audio.desk import SoundDesk
 from aihub.serve.fetching import Fetcher
+from aihub.serve.galleries import HubGalleries
 from aihub.serve.live import LiveFeed
 from aihub.serve.live_pictures import LivePictures
 from aihub.serve.oip.service import OipService
@@ -37,6 +38,7 @@ class Parts:
         probe: whether the hub is ready.
         oip: models and algorithms for the Open Inference Protocol.
         sound: where recordings and live sound are worked on.
+        galleries: faces of people who agreed to be known.
     """
 
     services: Services
@@ -51,6 +53,7 @@ class Parts:
     probe: Probe
     oip: OipService
     sound: SoundDesk
+    galleries: HubGalleries
 
 
 def parts_of(request: Request) -> Parts:
@@ -88,5 +91,6 @@ Responder = Annotated[Caller, needs("events")]
 Inferrer = Annotated[Caller, needs("infer")]
 Reader = Annotated[Caller, needs("infer", "streams")]
 UsageReader = Annotated[Caller, needs("infer", "streams", "events")]
+FaceKeeper = Annotated[Caller, needs("faces")]
 Scraper = Annotated[Caller, needs("metrics")]
 Administrator = Annotated[Caller, needs("admin")]

@@ -97,10 +97,15 @@ class Admission:
     """
 
     def __init__(
-        self, usage: UsageBook, *, replicas: int = 1, clock: Callable[[], float] = time.monotonic
+        self,
+        usage: UsageBook,
+        *,
+        replicas: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        needs: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         self.usage = usage
-        self._replicas, self._clock = replicas, clock
+        self._replicas, self._clock, self._needs = replicas, clock, needs
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
 
@@ -119,11 +124,14 @@ class Admission:
 
         Raises:
             NotFoundError: no such algorithm for this tenant; the same as if nobody knew it.
+            ForbiddenError: an algorithm needs a scope that the key lacks.
             RateLimitError: too many, too often, or the day's quota is used up; says when to come back.
         """
         for algorithm in algorithms:
             if not caller.may_use(algorithm):
                 raise AlgorithmNotFoundError(algorithm)
+            for scope in self._needs(algorithm):
+                caller.require(scope)
         self._admit(caller, len(algorithms))
         tab = Tab()
         error: BaseException | None = None

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from aihub.algorithms import galleries as face_galleries
 from aihub.serve.access import AnyCaller, Parts
 from aihub.serve.admission import Admission
 from aihub.serve.audio.asking import FORM_BYTES as SOUND_FORM_BYTES
@@ -19,6 +20,8 @@ from aihub.serve.audio.desk import SoundDesk
 from aihub.serve.cors import let_pages_in
 from aihub.serve.edge import OPEN, Edge
 from aihub.serve.fetching import Fetcher
+from aihub.serve.galleries import HubGalleries
+from aihub.serve.grants import scopes_of
 from aihub.serve.job_intake import JobFolderIn
 from aihub.serve.job_uploads import FORM_BYTES
 from aihub.serve.live import LiveFeed
@@ -33,6 +36,7 @@ from aihub.serve.routers import (
     audit,
     events,
     feedback,
+    galleries,
     health,
     infer,
     jobs,
@@ -70,6 +74,7 @@ _TAGS = [
     {"name": "feedback", "description": "What people say about alarms, for the next training."},
     {"name": "sinks", "description": "Where alarms are delivered to."},
     {"name": "jobs", "description": "Films and pictures, analysed once from beginning to end."},
+    {"name": "galleries", "description": "Faces of people who agreed to be known, for a purpose and a time."},
     {"name": "usage", "description": "What was used."},
     {"name": "admin", "description": "Keys, tenants and the audit."},
     {"name": "hub", "description": "Health and metrics."},
@@ -79,6 +84,26 @@ _DESCRIPTION = """Video streams and pictures in, results and alarms out.
 Every route but `/healthz`, `/readyz` and `/v2/health/...` needs an API key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 Errors are `application/problem+json` (RFC 9457); `code` is what programs should look at.
 """
+ROUTERS = (
+    infer,
+    oip,
+    audio,
+    algorithms,
+    scenarios,
+    health,
+    streams,
+    events,
+    feedback,
+    sinks,
+    keys,
+    tenants,
+    usage,
+    audit,
+    jobs,
+    galleries,
+)
+"""Routes are tried in this order, and inference is what is called most."""
+
 # Models that appear in hand-written request bodies or in every answer, so FastAPI does not see them by itself.
 _UNSEEN: tuple[type[BaseModel], ...] = (
     Problem,
@@ -100,7 +125,9 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.admission.usage.start()
+        face_galleries.place(parts.galleries)
         yield
+        face_galleries.remove(parts.galleries)
         parts.live.close()
         parts.workers.close()
         parts.sound.close()
@@ -133,24 +160,7 @@ def create_app(services: Services) -> FastAPI:
         names_requests=services.names_requests,
     )
     let_pages_in(app, services.settings.cors_origins)
-    # Routes are tried in this order, and inference is what is called most.
-    for module in (
-        infer,
-        oip,
-        audio,
-        algorithms,
-        scenarios,
-        health,
-        streams,
-        events,
-        feedback,
-        sinks,
-        keys,
-        tenants,
-        usage,
-        audit,
-        jobs,
-    ):
+    for module in ROUTERS:
         app.include_router(module.router)
     _describe(app)
     return app
@@ -161,6 +171,7 @@ def _parts(services: Services) -> Parts:
     admission = Admission(
         services.usage or UsageBook(repository, services.settings.home / "usage"),
         replicas=services.settings.gateway_replicas,
+        needs=lambda name: scopes_of(services, name),
     )
     workers, probe, sound = Workers(), Probe(services), SoundDesk(services, admission)
     return Parts(
@@ -178,6 +189,7 @@ def _parts(services: Services) -> Parts:
         probe=probe,
         oip=OipService(services, admission, workers, sound, lambda: probe.check().ready),
         sound=sound,
+        galleries=HubGalleries(repository, services.settings),
     )
 
 
@@ -187,6 +199,8 @@ def _body_limit(settings: Settings) -> Callable[[str, str], int]:
             many = content_type in ("application/json", "multipart/form-data")
             return settings.max_body_bytes if many else settings.max_image_bytes
         if path.startswith("/v2/models/") and path.endswith("/infer"):
+            return settings.max_body_bytes
+        if path.startswith("/v1/galleries/"):
             return settings.max_body_bytes
         if path == "/v1/jobs" and content_type == "multipart/form-data":
             return settings.max_job_bytes + FORM_BYTES

@@ -18,7 +18,7 @@ from aihub.errors import (
     UnsupportedTypeError,
 )
 from aihub.serve.forms import read_form
-from aihub.serve.grants import granted, granted_list
+from aihub.serve.grants import granted, granted_list, require_scopes
 from aihub.serve.inference import Order, Wanted, takes
 from aihub.serve.payloads import (
     Payload,
@@ -205,6 +205,7 @@ def _wanted(payload: Payload, registry: Registry, caller: Caller) -> list[Wanted
                 if unknown > SUGGESTIONS:
                     raise AlgorithmNotFoundError(choice.id)
                 algorithm = granted(registry, caller, choice.id)
+            require_scopes(caller, algorithm)
             takes(algorithm.card, payload.kind)
         except AihubError as error:
             error.field = where

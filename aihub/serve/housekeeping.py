@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def forget_the_old(repository: Repository, settings: Settings) -> None:
-    """Forget a bounded number of events, feedback and notes of the audit that are past their time. To be called now and then.
+    """Forget a bounded number of events, feedback, enrolled faces and notes of the audit that are past their time. To be called now and then.
 
     Jobs have files too and are forgotten where they run.
 
@@ -22,6 +22,7 @@ def forget_the_old(repository: Repository, settings: Settings) -> None:
     """
     repository.prune(older_than_s=settings.keep_events_days * DAY_S)
     _forget_feedback(repository, settings)
+    repository.expire_subjects()
     if settings.audit_days:
         repository.prune_audit(days=settings.audit_days)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from aihub.algorithms.registry import Registry
 from aihub.errors import AihubError, AlgorithmNotFoundError, ForbiddenError, ParamsError, UnsupportedTypeError
 from aihub.serve.addresses import CameraAddress, check_camera
-from aihub.serve.grants import granted
+from aihub.serve.grants import granted, require_scopes
 from aihub.serve.payloads import params_object
 from aihub.serve.problems import invalid_model
 from aihub.serve.schemas import StreamIn, StreamPatch, TaskIn
@@ -135,6 +135,7 @@ class Intake:
         except AlgorithmNotFoundError as error:
             error.field = f"{where}.algorithm"
             raise
+        require_scopes(self._caller, algorithm)
         if not {InputKind.IMAGE, InputKind.VIDEO} & set(algorithm.card.input):
             raise UnsupportedTypeError(
                 f"{task.algorithm} does not look at pictures",
@@ -144,7 +145,7 @@ class Intake:
                 else None,
             )
         try:
-            algorithm.resolve(params_object(task.params))
+            _check_gallery(algorithm.resolve(params_object(task.params)).params)
         except ParamsError as error:
             named = error.field not in (None, "params")
             error.field = f"{where}.params.{error.field}" if named else f"{where}.params"
@@ -173,6 +174,11 @@ class Intake:
                 hint="an administrator grants groups: aihub tenants update",
             )
         return asked
+
+
+def _check_gallery(params: Mapping[str, Any]) -> None:
+    if params.get("gallery") == "":
+        raise ParamsError("the name of a gallery is needed", field="gallery")
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

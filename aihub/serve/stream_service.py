@@ -18,11 +18,13 @@ from functools import partial
 import cv2
 import psutil
 
+from aihub.algorithms import galleries as face_galleries
 from aihub.algorithms.planner import Plan
 from aihub.errors import AihubError, AlgorithmNotFoundError, StorageError
 from aihub.events.lifecycle import EventBook, Subject
 from aihub.events.writer import EventWriter
 from aihub.serve.app import ARTIFACTS
+from aihub.serve.galleries import NOTE_EVERY_S, HubGalleries
 from aihub.serve.housekeeping import forget_the_old
 from aihub.serve.job_service import make_runner
 from aihub.serve.live_pictures import LivePictures
@@ -58,13 +60,15 @@ class StreamService:
         self._host = StreamHost(
             name=self.name, plan=lambda: Plan(runtime.predictor), bind=self._bind, on_results=self._on_results
         )
+        self._galleries = HubGalleries(runtime.repository, runtime.settings, every_s=NOTE_EVERY_S)
         self._jobs = make_runner(runtime, busy=lambda: bool(self._owned))
         self._stop = threading.Event()
-        self._ticked_at = self._pruned_at = time.monotonic()
+        self._ticked_at = self._pruned_at = self._looked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="stream-service", daemon=True)
 
     def start(self) -> None:
         """Free what dead processes of this machine hold, then begin to claim."""
+        face_galleries.place(self._galleries)
         self._writer.start()
         self._thread.start()
 
@@ -86,6 +90,8 @@ class StreamService:
         self._thread.join(timeout=5)
         self._jobs.close(timeout_s=3)
         self._host.close(timeout_s=3)
+        self._galleries.flush()
+        face_galleries.remove(self._galleries)
         self._usage.settle(())
         self._writer.close()
         try:
@@ -152,6 +158,9 @@ class StreamService:
             self._save_snapshot(stream)
         if requests:
             repository.snapshots_taken(requests)
+        if time.monotonic() - self._looked_at > NOTE_EVERY_S:
+            self._looked_at = time.monotonic()
+            self._galleries.flush()
         if time.monotonic() - self._pruned_at > PRUNE_EVERY_S:
             self._pruned_at = time.monotonic()
             forget_the_old(repository, settings)

@@ -8,6 +8,7 @@ from aihub.storage.audit import AuditStore
 from aihub.storage.database import BUSY_TIMEOUT_S, Database
 from aihub.storage.events import EventWrites
 from aihub.storage.feedback import FeedbackStore
+from aihub.storage.galleries import GalleryStore
 from aihub.storage.jobs import JobStore
 from aihub.storage.keys import KeyStore
 from aihub.storage.leases import LeaseStore
@@ -31,6 +32,7 @@ class Repository(
     EventWrites,
     EventQueries,
     FeedbackStore,
+    GalleryStore,
     SinkStore,
     OutboxStore,
     ProcessStore,
@@ -38,7 +40,7 @@ class Repository(
     CardStore,
 ):
     """Keys, tenants with usage and audit, streams with leases, events with feedback, sinks with the outbox,
-    processes, jobs, users' cards.
+    processes, jobs, users' cards, face galleries.
 
     Thread-safe; one per process.
 

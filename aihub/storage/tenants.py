@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from aihub.errors import ConflictError, ParamsError
 from aihub.storage.audit import note
 from aihub.storage.base import Store, TenantNotFoundError
+from aihub.storage.gallery_tables import galleries
 from aihub.storage.records import HUB, Actor, Tenant
 from aihub.storage.tables import api_keys, sinks, streams
 from aihub.storage.tenancy_tables import tenants
@@ -103,7 +104,7 @@ class TenantStore(Store):
 
         Raises:
             TenantNotFoundError: there is none of that id.
-            ConflictError: it still has keys in force, streams or sinks.
+            ConflictError: it still has keys in force, streams, sinks or face galleries.
         """
         at = time.time() if now is None else now
         with self._database.write() as connection:
@@ -126,6 +127,7 @@ def _left(connection: Connection, tenant_id: str, at: float) -> list[str]:
         "keys in force": select(api_keys.c.id).where(api_keys.c.tenant == tenant_id, *in_force),
         "streams": select(streams.c.id).where(streams.c.tenant == tenant_id),
         "sinks": select(sinks.c.id).where(sinks.c.tenant == tenant_id),
+        "face galleries": select(galleries.c.name).where(galleries.c.tenant == tenant_id),
     }
     return [
         what for what, query in questions.items() if connection.execute(query.limit(1)).first() is not None

@@ -15,7 +15,7 @@ from aihub.serve.access import Inferrer, Parts, parts_of
 from aihub.serve.asking import client_gone, order_of, read_payload, remote_pictures
 from aihub.serve.columns import FIELDS
 from aihub.serve.deadlines import HEADER, timeout_of
-from aihub.serve.grants import granted
+from aihub.serve.grants import granted, require_scopes
 from aihub.serve.inference import Encoded, Order, compute, takes_something
 from aihub.serve.payloads import NOTHING, Payload, Remote, payload_from_json, payload_from_query
 from aihub.serve.problems import documented
@@ -138,6 +138,7 @@ _PARAMS = {
 async def infer(algorithm_id: str, request: Request, caller: Inferrer) -> Response:
     """Results for every picture, in the order they were sent. Boxes are in pixels of the picture."""
     algorithm = granted(parts_of(request).services.registry, caller, algorithm_id)
+    require_scopes(caller, algorithm)
     takes_something(algorithm.card)
     return await _respond(request, caller, algorithm)
 

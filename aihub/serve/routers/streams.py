@@ -12,7 +12,14 @@ from fastapi import APIRouter, Body, Header, Query
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from aihub.errors import AihubError, ForbiddenError, ParamsError, StreamError, StreamNotFoundError
+from aihub.errors import (
+    AihubError,
+    ForbiddenError,
+    GalleryNotFoundError,
+    ParamsError,
+    StreamError,
+    StreamNotFoundError,
+)
 from aihub.serve.access import Parts, TheParts, TheServices, Watcher
 from aihub.serve.audit import TheActor, noted
 from aihub.serve.intake import Intake
@@ -133,7 +140,9 @@ def _check_account(repository: Repository, caller: Caller, tenant: str, tasks: S
     Raises:
         TenantNotFoundError: there is no such tenant.
         ForbiddenError: it has no grant for an algorithm; names the task.
+        GalleryNotFoundError: it has no gallery that a task names.
     """
+    _check_galleries(repository, tenant, tasks)
     if not caller.admin:
         return  # its own tenant's grants have been looked at already, and tell less
     try:
@@ -148,6 +157,17 @@ def _check_account(repository: Repository, caller: Caller, tenant: str, tasks: S
                 field=f"tasks[{index}].algorithm",
                 hint=f"aihub tenants update {tenant} -a ...",
             )
+
+
+def _check_galleries(repository: Repository, tenant: str, tasks: Sequence[StreamTask]) -> None:
+    """The galleries that tasks name are there; they are those of the stream's tenant, whoever adds it."""
+    for index, task in enumerate(tasks):
+        if gallery := task.params.get("gallery"):
+            try:
+                repository.get_gallery(tenant, str(gallery))
+            except GalleryNotFoundError as error:
+                error.field = f"tasks[{index}].params.gallery"
+                raise
 
 
 def _first_status(spec: StreamSpec) -> StreamStatus:

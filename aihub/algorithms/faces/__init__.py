@@ -1,0 +1,1 @@
+"""What the algorithms about faces share: upright chips, embeddings, liveness, and the seam to galleries."""

@@ -1,0 +1,1 @@
+"""Tests of what the algorithms about faces share."""
