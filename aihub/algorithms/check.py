@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,7 @@ from aihub.algorithms.reading_contract import (
     unsound_read,
 )
 from aihub.algorithms.sound_contract import check_sound_confidence, check_sounds, unsound_heard
+from aihub.engine.machine import cores
 from aihub.errors import AihubError, CardError
 from aihub.types import (
     AlgorithmCard,
@@ -106,12 +108,15 @@ def check_all(
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[CheckReport]:
-    """Check several algorithms; `progress` hears the id of each when it is done. See `check`."""
-    reports = []
-    for algorithm in algorithms:
-        reports.append(check(algorithm, predictor, media=media, out=out))
+    """Check several algorithms, as many at once as there are cores; `progress` hears the id of each when it is done. See `check`."""
+
+    def one(algorithm: Algorithm) -> CheckReport:
+        report = check(algorithm, predictor, media=media, out=out)
         progress(algorithm.card.id)
-    return reports
+        return report
+
+    with ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="check") as pool:
+        return [*pool.map(one, algorithms)]
 
 
 def check(

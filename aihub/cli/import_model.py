@@ -18,7 +18,7 @@ from aihub.engine.importing import Family, Trial, best_card, card_of, guess, rea
 from aihub.errors import ConflictError, InputError
 from aihub.plugins import users_folder
 from aihub.serve.runtime import Runtime
-from aihub.types import Detections, ModelCard, Task
+from aihub.types import Detections, Frame, ModelCard, Task
 from aihub.types.cards import NAME
 
 TASKS = {"object-detection": Task.OBJECT_DETECTION, "image-classification": Task.IMAGE_CLASSIFICATION}
@@ -71,15 +71,11 @@ def import_model(
         families[0] if decoder is None else renamed(families[0] if families else Family(decoder, ""), decoder)
     )
     here = quiet_settings()
-    card = card_of(named, model, chosen_task, given, license_id, spec, family)
     usual = spec.model_validate(spec.model_dump() | family.usual | {"resize": family.resize})
-    card = card.model_copy(update={"input": usual})
+    card = card_of(named, model, chosen_task, given, license_id, usual, family)
     trials: list[Trial] = []
     if picture is not None:
-        frame = read_frame(picture, here)
-        card, trials = best_card(card, model, family, frame)
-        if out is not None and isinstance(trials[0].found, Detections):
-            cv2.imwrite(str(out), draw(frame.image, trials[0].found))
+        card, trials = _tried(card, model, family, read_frame(picture, here), out)
     with Runtime(here, kind="cli") as runtime:
         if named in {known.name for known in runtime.store.cards()}:
             raise ConflictError(f"there is a model named {named!r}", field="name", hint="give --name")
@@ -87,6 +83,16 @@ def import_model(
     folder = users_folder(here.home, "models")
     _write(folder, card, model)
     _tell(card, family, trials, folder, allowed=allowed, json=json)
+
+
+def _tried(
+    card: ModelCard, model: bytes, family: Family, frame: Frame, out: Path | None
+) -> tuple[ModelCard, list[Trial]]:
+    """The card with the input that serves it, and what was tried; what it found is drawn."""
+    card, trials = best_card(card, model, family, frame)
+    if out is not None and isinstance(trials[0].found, Detections):
+        cv2.imwrite(str(out), draw(frame.image, trials[0].found))
+    return card, trials
 
 
 def _model(file: Path) -> bytes:

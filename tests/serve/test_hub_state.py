@@ -221,5 +221,6 @@ def test_the_description_holds_together(client: TestClient) -> None:
     whole, columns = schemas["InferAnswer"]["properties"]["results"]["items"]["anyOf"]
     assert columns == {"$ref": "#/components/schemas/ColumnsOut"}
     assert set(whole["discriminator"]["mapping"]) == {
-        "object-detection", "text-recognition", "code-reading", "picture-quality", "rule"
+        "object-detection", "text-recognition", "code-reading", "picture-quality", "rule", "classification",
+        "field-extraction", "semantic-segmentation", "picture", "series-analysis",
     }  # fmt: skip

@@ -102,8 +102,10 @@ def _algorithm(algorithm: Algorithm, fact: Facts) -> str:
             )
     if card.figures:
         parts.append("\n| measured | | on | command |\n|---|---|---|---|\n")
-        for one in card.figures:
-            parts.append(f"| {_cell(one.what)} | {_cell(one.value)} | {_cell(one.on)} | `{one.command}` |\n")
+        parts += [
+            f"| {_cell(one.what)} | {_cell(one.value)} | {_cell(one.on)} | `{one.command}` |\n"
+            for one in card.figures
+        ]
     parts.append(
         f"\n**For.** {card.intended_use.strip()}\n\n**Limits.** {card.limits.strip()}\n\n{_try(card)}"
     )
