@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from aihub.streams.ruling import F64, Ids, Ledger, Rows
+import numpy as np
+import numpy.typing as npt
+
+from aihub.streams.ruling import F64, Ids, Ledger, Mask, Rows
 from aihub.types import Detections
 from aihub.types.geometry import box_iou
+
+Table = npt.NDArray[Any]
 
 SAME_PLACE_IOU = 0.3
 """Overlap from which a new track, where an old one was lost, is the same thing."""
@@ -29,11 +34,7 @@ def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: floa
     ledger.keep(now - ledger.table["seen"] <= unseen_s)
     rows, fresh = ledger.rows(ids)
     table = ledger.table
-    table["key"][rows[fresh]], table["again"][rows[fresh]] = ids[fresh], -1
-    for row in rows[fresh & np.isin(ids, table["key"][table["again"] >= 0])].tolist():
-        # a lost track that another came after is back: its key lives on with the heir
-        table["again"][row] = table["again"][table["key"] == table["key"][row]].max() + 1
-    table["again"][table["again"] < 0] = 0
+    name_fresh(table, rows, fresh, ids)
     lost = np.ones(len(table), np.bool_)
     lost[rows] = False
     if fresh.any() and lost.any():
@@ -53,6 +54,22 @@ def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: floa
         table = ledger.table
     table["seen"][rows], table["box"][rows], table["class_id"][rows] = now, boxes, objects.class_id
     return rows
+
+
+def name_fresh(table: Table, rows: Rows, fresh: Mask, ids: Ids) -> None:
+    """Give new rows of a table with columns `key` and `again` the name of their track, each its own.
+
+    Args:
+        table: is written to.
+        rows: `(N,)` row of each thing.
+        fresh: `(N,)` whether it is new.
+        ids: `(N,)` its track.
+    """
+    table["key"][rows[fresh]], table["again"][rows[fresh]] = ids[fresh], -1
+    for row in rows[fresh & np.isin(ids, table["key"][table["again"] >= 0])].tolist():
+        # a lost track that another came after is back: its key lives on with the heir
+        table["again"][row] = table["again"][table["key"] == table["key"][row]].max() + 1
+    table["again"][table["again"] < 0] = 0
 
 
 def key_of(row: np.void) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from aihub.streams.rules.zone_presence import ZonePresence, ZonePresenceParams
+from aihub.testing import FakePredictor, boxes
+from aihub.testing import frame as shown
 from aihub.types import Detections, Findings
 from tests.streams.scenes import (
     Path,
@@ -183,3 +187,19 @@ def test_a_parked_car_is_one_event_in_jitter_and_traffic() -> None:
         seen.append((t, findings))
     assert ids > 3
     assert keys(seen) == ["track/1"]
+
+
+def test_a_lost_visitor_that_comes_back_has_a_key_of_its_own() -> None:
+    """Track 1 is lost, track 2 takes its place and its key; then track 1 is back beside it."""
+    rule = ZonePresence(ZonePresenceParams(inertia=1), FakePredictor())
+    here, beside = (100.0, 100.0, 160.0, 300.0), (300.0, 100.0, 360.0, 300.0)
+    steps = [[(1, here)], [(2, here)], [(2, here), (1, beside)], [(2, here), (1, beside)]]
+    seen = []
+    for seq, step in enumerate(steps):
+        found = replace(
+            boxes(*(("person", 0.9, box) for _, box in step)),
+            track_id=np.array([track for track, _ in step], np.int64),
+        )
+        seen.append([one.key for one in rule.process(shown(seq=seq, at=seq / 5), found).observations])
+    assert seen[:2] == [["track/1"], ["track/1"]]  # one visitor, whatever the tracker calls it
+    assert seen[2:] == [["track/1", "track/1/again-1"]] * 2

@@ -4,53 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
 
 from pydantic import Field as Setting
 
 from aihub.algorithms.base import StageParams
+from aihub.algorithms.fields import cn_id, luhn
+from aihub.algorithms.fields.match import halfwidth
 from aihub.algorithms.reading import TextStage
 from aihub.types import AnyResult, Field, Fields, Passage
 
 LONGEST = 20_000
 """Characters that are looked at."""
 
-_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
-"""Full width signs to half width, one for one, so that places stay what they are."""
-
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECK = "10X98765432"
-
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _CARD_WORDS = re.compile(r"卡号|银行卡|信用卡|账号|帐号|card|account", re.IGNORECASE)
 _NEAR = 12
 """Characters before a number in which a word may say what it is."""
-
-
-def valid_id_number(text: str) -> bool:
-    """Whether a resident identity number of 18 signs has a real date and the right check digit (GB 11643).
-
-    >>> valid_id_number("11010519491231002X"), valid_id_number("110105194912310021")
-    (True, False)
-    """
-    number = text.upper()
-    try:
-        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
-        return False
-    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
-    return _CHECK[total % 11] == number[17]
-
-
-def valid_card(text: str) -> bool:
-    """Whether the digits keep the rule of Luhn (ISO/IEC 7812).
-
-    >>> valid_card("4111111111111111"), valid_card("4111111111111112")
-    (True, False)
-    """
-    digits = [int(digit) for digit in reversed(text)]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0 and len(set(text)) > 1
 
 
 class PersonalParams(StageParams):
@@ -70,7 +39,7 @@ class FindPersonalData(TextStage[PersonalParams]):
 
         `valid` tells whether check digits are right, None for what has none.
         """
-        text = passage.text[:LONGEST].translate(_WIDE)
+        text = halfwidth(passage.text[:LONGEST])
         taken: list[tuple[int, int]] = []
         rows: list[Field] = []
         for look in (_emails, _id_numbers, _cards, _phones, _plates):
@@ -105,7 +74,7 @@ def _emails(text: str) -> Iterator[Field]:
 
 def _id_numbers(text: str) -> Iterator[Field]:
     for match in _ID.finditer(text):
-        right = valid_id_number(match[0])
+        right = cn_id.holds(match[0].upper())
         yield Field("id-number", match[0].upper(), 0.99 if right else 0.6, right, span=match.span())
 
 
@@ -113,7 +82,7 @@ def _cards(text: str) -> Iterator[Field]:
     for match in _CARD.finditer(text):
         digits = re.sub(r"\D", "", match[0])
         said = bool(_CARD_WORDS.search(text[max(0, match.start() - _NEAR) : match.start()]))
-        right = valid_card(digits)
+        right = luhn.holds(digits) and len(set(digits)) > 1
         if right and (said or len(digits) >= 16):
             yield Field("bank-card", digits, 0.95 if said else 0.8, True, span=match.span())
         elif said:

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
+from aihub.streams.heirs import SAME_PLACE_IOU, key_of, name_fresh
 from aihub.streams.ruling import (
     F64,
     LAPSE_S,
@@ -28,8 +29,6 @@ from aihub.types.geometry import box_iou
 
 UNSEEN_S = 3.0
 """Seconds somebody in the zone may be hidden and still be the same visitor."""
-SAME_PLACE_IOU = 0.3
-"""Overlap from which a new track, where an old one was lost, is the same visitor."""
 
 
 class ZonePresenceParams(StageParams):
@@ -56,6 +55,7 @@ class ZonePresence(Stage[ZonePresenceParams]):
         self._visits = Ledger(
             [
                 ("key", "i8"),
+                ("again", "i8"),
                 ("class_id", "i4"),
                 ("box", "f8", 4),
                 ("seen", "f8"),  # last frame on which it was anywhere
@@ -87,7 +87,7 @@ class ZonePresence(Stage[ZonePresenceParams]):
                 frame,
                 objects,
                 k,
-                f"track/{visits['key'][row]}",
+                key_of(visits[row]),
                 {"dwell_s": round(now - visits["since"][row], 2)},
             )
             for k, row in zip(np.flatnonzero(alarming).tolist(), rows[alarming].tolist(), strict=True)
@@ -99,7 +99,7 @@ class ZonePresence(Stage[ZonePresenceParams]):
         self._visits.keep(now - self._visits.table["seen"] <= UNSEEN_S)
         rows, fresh = self._visits.rows(ids)
         visits = self._visits.table
-        visits["key"][rows[fresh]] = ids[fresh]
+        name_fresh(visits, rows, fresh, ids)
         lost = visits["settled"].copy()
         lost[rows] = False
         heirs = np.flatnonzero(fresh & inside)
