@@ -50,6 +50,9 @@ class Scenario:
             for name in (*card.example.params, *card.example.events):
                 if name not in names:
                     raise self._wrong("example", f"{name} is none of what it watches with")
+            for part in card.watches:
+                mine = part.params | card.example.params.get(part.algorithm, {})
+                self._fits(self._registry.get(part.algorithm), mine, f"example.params.{part.algorithm}")
 
     def _found(self, name: str, field: str) -> Algorithm:
         try:

@@ -50,6 +50,11 @@ def test_what_lacks_weights_is_left_out_of_the_tasks_and_told(tmp_path: Path) ->
         ("algorithm: intrusion", "algorithm: speech-to-text", "watches.0.algorithm"),  # it watches no streams
         ("inertia: 2", "inertia: -2", "watches.0.params"),  # not allowed by the algorithm's card
         ("asks: [text-recognition]", "asks: [no-such-thing]", "asks.0"),  # nobody has that id
+        (
+            "seconds: 2",
+            "params: {intrusion: {dwell: 1}}, seconds: 2",
+            "example.params.intrusion",
+        ),  # it has no such parameter
         ("events: {intrusion: 1}", "events: {absence: 1}", "example"),  # none of what it watches with
         ("gives: [An alarm.]", "gives: []", "gives"),  # it has to be good for something
         ("zh: 院子", "de: Hof", "title.de.[key]"),  # both languages of the place
