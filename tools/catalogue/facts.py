@@ -17,6 +17,7 @@ import yaml
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.check import check
+from aihub.algorithms.drawing import draw, overlays
 from aihub.algorithms.examples import earlier, footage, numbers, recording
 from aihub.algorithms.expectations import read_expect
 from aihub.algorithms.hearing import hear
@@ -31,6 +32,8 @@ Facts = dict[str, Any]
 WIDTH = 480
 QUALITY = 78
 RUNS = 5
+READABLE = 150
+"""Pixels of the shorter side below which tags hide what they are on."""
 LINES = 14
 
 CREDITS = {
@@ -71,9 +74,7 @@ def facts_of(algorithm: Algorithm, engine: Engine, media: Path | None, pictures:
     with tempfile.TemporaryDirectory() as folder:
         report = check(algorithm, engine, media=media, out=Path(folder))
         assert report.passed, (card.id, report.failures())
-        shown = _chosen(algorithm)
-        drawn = Path(folder) / f"{card.id}-{card.examples.index(shown) + 1}.jpg"
-        picture = _kept(drawn, pictures / f"{card.id}.jpg") if credit_of(shown.media) else False
+        shown, picture = _pictured(algorithm, engine, media, Path(folder), pictures / f"{card.id}.jpg")
     facts: Facts = {
         "version": card.version,
         "card": card_digest(algorithm),
@@ -84,6 +85,7 @@ def facts_of(algorithm: Algorithm, engine: Engine, media: Path | None, pictures:
         "example_evidence": shown.evidence,
         "credit": credit_of(shown.media),
         "picture": picture,
+        "outlined": picture and not credit_of(shown.media),
         "models": {name: _megabytes(engine, name) for name in algorithm.models()},
     }
     if report.state is Readiness.READY:
@@ -92,14 +94,50 @@ def facts_of(algorithm: Algorithm, engine: Engine, media: Path | None, pictures:
     return facts
 
 
-def _chosen(algorithm: Algorithm) -> Example:
-    """The example to show: one that finds something, real before drawn, of media that can be shown."""
+def _pictured(
+    algorithm: Algorithm, engine: Engine, media: Path | None, drawn: Path, kept: Path
+) -> tuple[Example, bool]:
+    """The example to show and whether its picture was kept: one that finds something, real before drawn, of media that can be
+    shown and is large enough to be looked at. Of media that cannot, what was found is drawn on empty ground.
+    """
 
     def worth(example: Example) -> tuple[bool, bool, bool]:
         presence = read_expect(example.expect).shows_presence()
         return presence, bool(credit_of(example.media)), example.evidence == "real"
 
-    return max(algorithm.card.examples, key=worth)
+    ordered = sorted(algorithm.card.examples, key=worth, reverse=True)
+    able = [one for one in ordered if credit_of(one.media) and read_expect(one.expect).shows_presence()]
+    if not able:
+        return ordered[0], _outlined(algorithm, engine, media, ordered[0], kept)
+    files = {
+        id(one): drawn / f"{algorithm.card.id}-{algorithm.card.examples.index(one) + 1}.jpg" for one in able
+    }
+    large = [one for one in able if _short_side(files[id(one)]) >= READABLE]
+    shown = (large or able)[0]
+    return shown, _kept(files[id(shown)], kept)
+
+
+def _short_side(file: Path) -> int:
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR) if file.is_file() else None
+    return 0 if image is None else min(image.shape[:2])
+
+
+def _outlined(algorithm: Algorithm, engine: Engine, media: Path | None, example: Example, kept: Path) -> bool:
+    """What was found, drawn on empty ground of the picture's size."""
+    if not {InputKind.IMAGE, InputKind.VIDEO} & {*algorithm.card.input} or example.texts:
+        return False
+    shown = footage(example, media)
+    if shown is None:
+        return False
+    frame = next(shown.frames)
+    result = infer(algorithm, [*(earlier(example, media) or []), frame], example.params, engine)[-1]
+    zones, lines = overlays(algorithm.card, algorithm.resolve(example.params).params)
+    ground = np.full_like(frame.image, 214)
+    file = kept.with_suffix(".outline.jpg")
+    cv2.imwrite(str(file), draw(ground, result, zones=zones, lines=lines))
+    done = _kept(file, kept)
+    file.unlink()
+    return done
 
 
 def _kept(drawn: Path, kept: Path) -> bool:

@@ -113,6 +113,8 @@ def _algorithm(algorithm: Algorithm, fact: Facts) -> str:
 
 
 def _caption(fact: Facts) -> str:
+    if fact["outlined"]:
+        return f"{fact['example']}: {fact['example_evidence']} evidence; what was found, without the picture, whose terms keep it from being shown here"
     return f"{fact['example']}: {fact['example_evidence']} evidence; {fact['credit']}"
 
 
