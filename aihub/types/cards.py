@@ -226,7 +226,7 @@ class Measured(Card):
 
     what: str = Field(description="Such as `F1`, `exact match`, `false alarms in 40 minutes`.")
     value: str
-    on: str = Field(description="What it was measured on, and how much of it.")
+    data: str = Field(description="What it was measured on, and how much of it.")
     command: str = Field(description="Gives the figure again.")
 
 

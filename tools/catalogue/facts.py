@@ -36,6 +36,9 @@ READABLE = 150
 """Pixels of the shorter side below which tags hide what they are on."""
 LINES = 14
 
+WORDS = {"title", "summary", "intended_use", "limits", "figures"}
+"""Of a card: they go onto the pages as they are, and nothing has to be run again when they change."""
+
 CREDITS = {
     "video/furg_fire_house6": "FURG fire data set, CC0-1.0",
     "video/": "Intel sample videos, CC-BY-4.0",
@@ -58,10 +61,11 @@ def credit_of(media: str) -> str:
 
 
 def card_digest(algorithm: Algorithm) -> str:
-    """What a card says, as a digest that does not change with how it is written."""
+    """What a card does, as a digest that changes neither with how it is written nor with what it says to people."""
     assert algorithm.path is not None
     content = yaml.safe_load(algorithm.path.read_text(encoding="utf-8"))
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    does = {name: value for name, value in content.items() if name not in WORDS}
+    return hashlib.sha256(json.dumps(does, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def facts_of(algorithm: Algorithm, engine: Engine, media: Path | None, pictures: Path) -> Facts:

@@ -103,7 +103,7 @@ def _algorithm(algorithm: Algorithm, fact: Facts) -> str:
     if card.figures:
         parts.append("\n| measured | | on | command |\n|---|---|---|---|\n")
         parts += [
-            f"| {_cell(one.what)} | {_cell(one.value)} | {_cell(one.on)} | `{one.command}` |\n"
+            f"| {_cell(one.what)} | {_cell(one.value)} | {_cell(one.data)} | `{one.command}` |\n"
             for one in card.figures
         ]
     parts.append(
