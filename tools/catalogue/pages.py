@@ -57,7 +57,7 @@ def _index(order: list[str], by_domain: Mapping[str, list[Algorithm]], facts: Ma
             f"recordings and {drawn} on drawn ones with known truth. `aihub algorithms check --all` proves it again on your machine; "
             "[scenarios](scenarios.md) are bundles for one application system each.\n\n"
             "Evidence *real* means that the card's example finds what it is for on a real picture, clip or recording; *synthetic* that it does on "
-            "one that the project drew or made. Milliseconds are the median an item on two cores of the machine that made these pages: they rank "
+            "one that the project drew or made. Where the real scene is of another kind than the algorithm is for (cars at a kerb for a bus lane), its limits say so. Milliseconds are the median an item on two cores of the machine that made these pages: they rank "
             "algorithms and say nothing of another machine.\n"
         ),
     ]
