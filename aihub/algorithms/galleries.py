@@ -76,12 +76,16 @@ def remove(galleries: Galleries) -> None:
             _placed.remove(galleries)
 
 
-def galleries_here() -> Galleries:
-    """The galleries of this process: those in place, else folders."""
-    from aihub.algorithms.faces.folders import FOLDERS  # it needs `Enrolled`
-
+def place_beneath(galleries: Galleries) -> None:
+    """Put galleries in place that count where no others are."""
     with _lock:
-        return _placed[-1] if _placed else FOLDERS
+        _placed.insert(0, galleries)
+
+
+def galleries_here() -> Galleries:
+    """The galleries of this process: those in place last."""
+    with _lock:
+        return _placed[-1]
 
 
 def tenant_of(source: str) -> str:

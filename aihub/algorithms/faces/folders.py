@@ -17,7 +17,7 @@ import numpy as np
 
 from aihub.algorithms.faces.embedding import kind_of
 from aihub.algorithms.faces.enrolling import template_of
-from aihub.algorithms.galleries import NOBODY, Enrolled
+from aihub.algorithms.galleries import NOBODY, Enrolled, place_beneath
 from aihub.errors import AihubError, GalleryNotFoundError
 from aihub.types import Frame, Predictor
 
@@ -77,7 +77,7 @@ class FolderGalleries:
         """There is no audit where there is no hub."""
 
 
-FOLDERS = FolderGalleries()
+place_beneath(FolderGalleries())
 
 
 def _pictures(gallery: str) -> list[Path]:
