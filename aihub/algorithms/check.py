@@ -40,6 +40,7 @@ from aihub.algorithms.reading_contract import (
 )
 from aihub.algorithms.sound_contract import check_sound_confidence, check_sounds, unsound_heard
 from aihub.engine.machine import cores
+from aihub.engine.wanted import WantedWeights
 from aihub.errors import AihubError, CardError
 from aihub.types import (
     AlgorithmCard,
@@ -84,6 +85,10 @@ class CheckReport(BaseModel):
         "clip, or one drawn for the purpose. None when no such example ran or all failed.",
     )
     checks: tuple[Check, ...]
+    wanted: tuple[WantedWeights, ...] = Field(
+        (),
+        description="Weights that are not here, each with file, source and licence, where whoever asked looked.",
+    )
     pictures: tuple[str, ...] = Field((), description="Files with the results drawn, where asked for.")
 
     @property

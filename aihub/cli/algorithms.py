@@ -17,6 +17,7 @@ from aihub.cli.connection import KeyOption, UrlOption, connect
 from aihub.cli.local import output_folder, quiet_settings
 from aihub.cli.output import JsonFlag, console, print_ended, print_json, print_mapping, print_table, say
 from aihub.cli.scaffold import new
+from aihub.engine.wanted import wanted_weights
 from aihub.errors import CardError, InputError
 from aihub.serve.runtime import Runtime
 from aihub.types import AlgorithmCard, Param, Readiness, load_card
@@ -154,6 +155,7 @@ def check(
             out=output_folder(out) if out else None,
             progress=lambda name: progress.update(bar, advance=1, description=name),
         )
+        reports = [_with_weights(runtime, one, report) for one, report in zip(chosen, reports, strict=True)]
     if json:
         print_json([report.model_dump(mode="json") for report in reports])
     else:
@@ -195,6 +197,10 @@ def remove(algorithm: Id, url: UrlOption = None, key: KeyOption = None, json: Js
     print_ended("removed", algorithm, json)
 
 
+def _with_weights(runtime: Runtime, algorithm: Algorithm, report: CheckReport) -> CheckReport:
+    return report.model_copy(update={"wanted": wanted_weights(runtime.store, algorithm.models())})
+
+
 def _say_reports(reports: Sequence[CheckReport]) -> None:
     print_table(
         ("ID", "STATE", "EVIDENCE", "PASSED", "SKIPPED", "FAILED"),
@@ -211,3 +217,4 @@ def _say_reports(reports: Sequence[CheckReport]) -> None:
     if skipped:
         say(f"skipped: {'; '.join(skipped)}")
     _say_reasons(report.reason for report in reports if report.reason)
+    _say_reasons(one.words() for report in reports for one in report.wanted)

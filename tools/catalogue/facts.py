@@ -25,6 +25,7 @@ from aihub.algorithms.inference import infer
 from aihub.algorithms.planner import Plan
 from aihub.algorithms.reading import Item, read
 from aihub.engine import Engine
+from aihub.engine.wanted import wanted_weights
 from aihub.types import AnyResult, Example, InputKind, Passage, Readiness
 
 Facts = dict[str, Any]
@@ -90,6 +91,7 @@ def facts_of(algorithm: Algorithm, engine: Engine, media: Path | None, pictures:
         "credit": credit_of(shown.media),
         "picture": picture,
         "outlined": picture and not credit_of(shown.media),
+        "wanted": [one.words() for one in wanted_weights(engine.store, algorithm.models())],
         "models": {name: _megabytes(engine, name) for name in algorithm.models()},
     }
     if report.state is Readiness.READY:

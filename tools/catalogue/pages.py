@@ -127,6 +127,7 @@ def _table(card: AlgorithmCard, fact: Facts) -> str:
     rows.append(("stages", " → ".join(next(iter(stage)) for stage in card.stages)))
     models = ", ".join(f"`{name}` ({size:g} MB)" for name, size in fact["models"].items())
     rows.append(("needs", models or "no weights"))
+    rows += [("to be brought", words) for words in fact["wanted"]]
     if "ms" in fact:
         rows.append(("cost", f"{fact['ms']:g} ms an item"))
     if card.event is not None:
