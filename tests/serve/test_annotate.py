@@ -17,7 +17,19 @@ from aihub.serve.asking import wants_jpeg
 from aihub.serve.columns import FIELDS, columns_of, known_fields, refuse_missing
 from aihub.serve.result_schemas import ColumnsOut, InferAnswer
 from aihub.storage.repository import Repository
-from aihub.types import Codes, Detections, Findings, Image, Observation, Quality, Texts
+from aihub.types import (
+    Codes,
+    Detections,
+    Field,
+    Fields,
+    Findings,
+    Image,
+    Labels,
+    Observation,
+    Points,
+    Quality,
+    Texts,
+)
 from tests.serve.hub import TestHub, bearer, encoded, picture
 from tests.serve.test_infer import INFER, JPEG, b64, problem
 
@@ -215,13 +227,22 @@ QUAD = np.zeros((1, 4, 2), np.float32)
 @pytest.mark.parametrize(
     ("result", "fields"),
     [
-        (ROWS, {"boxes", "labels", "scores", "track_ids", "keypoints"}),
+        (ROWS, {"boxes", "labels", "scores", "track_ids", "keypoints", "attributes"}),
+        (Labels.of({"red": 0.9}), {"labels", "scores", "measures"}),
+        (
+            Fields((Field("vin", "1M8GDM9AXKP042788", 0.9, valid=True),)),
+            {"names", "values", "scores", "valid", "quads", "spans"},
+        ),
+        (
+            Points.of([(0.0, 1.0, 0.5, 1.5, "forecast", 0.9)]),
+            {"at", "values", "lows", "highs", "labels", "scores", "measures"},
+        ),
         (Texts(QUAD, ("a",), np.ones(1, np.float32)), {"quads", "texts", "scores"}),
         (Codes(QUAD, ("a",), ("QRCode",)), {"quads", "texts", "formats"}),
         (Quality(True, 0.7, {"mean": 3}), {"fault", "score", "measures"}),
         (
             Findings(ROWS, (Observation("zone", "cat", 0.9),), {"count": 2}),
-            {"boxes", "labels", "scores", "track_ids", "keypoints", "observations", "measures"},
+            {"boxes", "labels", "scores", "track_ids", "keypoints", "attributes", "observations", "measures"},
         ),
     ],
 )
@@ -229,7 +250,17 @@ def test_every_kind_of_result_has_its_columns(result: Any, fields: set[str]) -> 
     cut = columns_of(result.to_json(), FIELDS)
     assert set(cut) == fields | {"task"}
     ColumnsOut.model_validate(cut)
-    for name in fields & {"boxes", "labels", "scores", "track_ids", "quads", "texts", "formats"}:
+    for name in fields & {
+        "boxes",
+        "labels",
+        "scores",
+        "track_ids",
+        "quads",
+        "texts",
+        "formats",
+        "names",
+        "at",
+    }:
         assert len(cut[name]) == len(getattr(result, "found", result))
 
 

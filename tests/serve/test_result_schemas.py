@@ -141,4 +141,6 @@ def test_the_union_is_told_apart_by_task(hub: TestHub) -> None:
     for task, ref in whole["discriminator"]["mapping"].items():
         name = ref.rpartition("/")[2]
         assert schemas[name]["properties"]["task"]["const"] == task
-        assert "annotated" in schemas[name]["properties"]
+        assert ("annotated" in schemas[name]["properties"]) is (
+            task != "series-analysis"
+        )  # numbers are not drawn

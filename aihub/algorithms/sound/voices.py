@@ -12,7 +12,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from aihub.algorithms.base import StageParams
 from aihub.algorithms.hearing import HeardResult, SoundStage, in_time, outputs_of
@@ -127,6 +126,8 @@ def grouped(rows: F32, threshold: float) -> npt.NDArray[np.int64]:
     """
     if len(rows) < 2:
         return np.zeros(len(rows), np.int64)
+    from scipy.cluster.hierarchy import fcluster, linkage  # here: it takes half a second
+
     tree = linkage(rows.astype(np.float64), "average", "cosine")
     return np.asarray(fcluster(tree, 1 - threshold, "distance"), np.int64)
 

@@ -82,7 +82,8 @@ def test_every_algorithm_promises_what_it_gives() -> None:
             continue
         kinds = result_types(algorithm)
         assert kinds, algorithm.card.id
-        assert (kinds[0] is Findings) == (len(kinds) == 2), algorithm.card.id
+        # A rule is followed by what it looked at, where the stage before it says what that is.
+        assert kinds[0] is Findings or len(kinds) == 1, algorithm.card.id
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,9 @@ def test_a_real_detector(
             raw = stock.infer("yunet-640", [given(slot["name"], pixels)], headers=headers)
             assert raw.as_numpy("bbox_8").shape == (2, 6400, 4)
             rows = stock.get_model_repository_index(headers=headers)
-            absent = {card.name for card in store.cards() if card.upgrade}  # brought by name only
+            absent = {
+                card.name for card in store.cards() if not store.available(card)
+            }  # brought by name only
             assert absent <= {row["name"] for row in rows if row["state"] != "READY"}
             for name in {row["name"] for row in rows} - absent:  # the face of every other card can be told
                 assert stock.get_model_metadata(name, headers=headers)["outputs"]
