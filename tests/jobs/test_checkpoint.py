@@ -20,6 +20,8 @@ LOOKING = [
     for algorithm in REGISTRY.list()
     if {InputKind.IMAGE, InputKind.VIDEO} & set(algorithm.card.input)
 ]
+BEGIN_AGAIN = {"background-model"}
+"""OpenCV keeps the ground to itself: a job with it begins again after a restart, as any whose memory cannot be kept."""
 
 
 def frames(first: int, last: int) -> list[Frame]:
@@ -39,6 +41,9 @@ def test_every_algorithm_goes_on_behind_a_checkpoint(name: str) -> None:
     for frame in frames(0, 25):
         plan.run(frame)
     memory = freeze(plan, EYES)
+    if name in BEGIN_AGAIN:
+        assert memory is None
+        return
     assert memory is not None, (
         "a stage keeps what cannot be pickled: jobs with it begin again after a restart"
     )
