@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from aihub.errors import DeadlineError
+from aihub.algorithms.waiting import waited
 from aihub.types import Detections, Frame, Image, Predictor, Tensor
 from aihub.types.geometry import box_area
 
@@ -143,10 +143,7 @@ def answers(runs: Sequence[Run], model: str) -> list[dict[str, Tensor]]:
         AihubError: whatever a run ended with.
     """
     until = time.monotonic() + PATIENCE_S
-    try:
-        return [run.result(timeout=max(0.0, until - time.monotonic())) for run in runs]
-    except TimeoutError as error:
-        raise DeadlineError(f"model {model!r} did not answer in {PATIENCE_S:g} s") from error
+    return [waited(run, until, model, PATIENCE_S) for run in runs]
 
 
 @dataclass(slots=True)

@@ -20,14 +20,12 @@ import numpy as np
 from aihub.algorithms.sound_files import decode_sound
 from aihub.errors import CardError, ImageDecodeError
 from aihub.scenes import load_scenes
-from aihub.scenes.drawings import drawing, with_noise
+from aihub.scenes.drawings import Drawing, drawing, with_noise
 from aihub.scenes.waves import drawn_series, drawn_sound
 from aihub.types import Example, Frame, Image, Series, Sound
 
 EPOCH = 1_767_225_600.0
 """Frame time of the first frame of an example: 2026-01-01, so that examples are the same on every day."""
-
-load_scenes()
 
 DRAWN, STILL = "drawn:", "still:"
 CLIPS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".ts"})
@@ -61,7 +59,7 @@ def footage(example: Example, media: Path | None) -> Footage | None:
         ImageDecodeError: the file is here but cannot be read; raised while reading in the case of a clip.
     """
     if example.media.startswith(DRAWN):
-        drawn = drawing(example.media.removeprefix(DRAWN))
+        drawn = _drawn(example.media)
         return Footage(drawn.clip, _timed(drawn.frames(example.fps, example.seconds), example))
     path = media / example.media.removeprefix(STILL) if media is not None else None
     if path is None or not path.is_file():
@@ -85,7 +83,7 @@ def earlier(example: Example, media: Path | None) -> list[Frame] | None:
     frames: list[Frame] = []
     for seq, name in enumerate(example.before):
         if name.startswith(DRAWN):
-            image = next(drawing(name.removeprefix(DRAWN)).frames(1.0, 1.0))
+            image = next(_drawn(name).frames(1.0, 1.0))
         elif media is None or not (media / name).is_file():
             return None
         else:
@@ -110,6 +108,7 @@ def numbers(example: Example) -> Series:
     """
     if not example.media.startswith(DRAWN):
         raise CardError("media: a series is named `drawn:NAME`", field="media")
+    load_scenes()
     return drawn_series(example.media.removeprefix(DRAWN))
 
 
@@ -129,6 +128,7 @@ def recording(example: Example, media: Path | None) -> Sound | None:
         UnsupportedTypeError: it is no recording, or what reads it is not installed.
     """
     if example.media.startswith(DRAWN):
+        load_scenes()
         return Sound(drawn_sound(example.media.removeprefix(DRAWN)), source=example.media).cut(
             0, example.seconds
         )
@@ -136,6 +136,12 @@ def recording(example: Example, media: Path | None) -> Sound | None:
     if path is None or not path.is_file():
         return None
     return Sound(decode_sound(path.read_bytes()), source=example.media).cut(0, example.seconds)
+
+
+def _drawn(media: str) -> Drawing:
+    """What `drawn:NAME` names. The scenes are imported here: a hub that shows none need not hold them."""
+    load_scenes()
+    return drawing(media.removeprefix(DRAWN))
 
 
 def is_synthetic(example: Example) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.base import P, Stage, StageError
 from aihub.algorithms.behalf import OnBehalf
-from aihub.algorithms.chains import make_stage, wrap_failure
+from aihub.algorithms.chains import make_stage, tried
 from aihub.errors import DeadlineError, UnsupportedTypeError
 from aihub.types import (
     AlgorithmCard,
@@ -134,18 +134,8 @@ def hear(
 def _step(stage: Stage[Any], sound: Sound, found: HeardResult | None) -> HeardResult:
     assert isinstance(stage, SoundStage)  # noqa: S101 - told apart by its class before it was made
     in_time(sound)
-    began = time.thread_time()
-    try:
+    with tried(stage.name, sound.bill):
         return stage.hear(sound, found)
-    except Exception as error:
-        failure = wrap_failure(stage.name, error)
-        if failure is error:
-            raise
-        raise failure from error
-    finally:
-        if sound.bill is not None:
-            # Time on this thread, so without the time that models took: those are on the bill already.
-            sound.bill.add(stage.name, time.thread_time() - began)
 
 
 def in_time(sound: Sound) -> None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.base import P, Stage, StageError
 from aihub.algorithms.behalf import OnBehalf
-from aihub.algorithms.chains import make_stage, wrap_failure
+from aihub.algorithms.chains import make_stage, tried
 from aihub.errors import AihubError, DeadlineError, UnsupportedTypeError
 from aihub.types import AnyResult, Bill, Frame, InputKind, Passage, Predictor, Series
 
@@ -150,18 +150,10 @@ def _through(
 
 
 def _step(stage: Stage[Any], item: Item, found: AnyResult | None, bill: Bill) -> AnyResult:
-    began = time.thread_time()
-    try:
+    with tried(stage.name, bill):
         if isinstance(stage, TextStage) and isinstance(item, Passage):
             return stage.read(item, found)
         if isinstance(stage, SeriesStage) and isinstance(item, Series):
             return stage.study(item, found)
-    except Exception as error:
-        failure = wrap_failure(stage.name, error)
-        if failure is error:
-            raise
-        raise failure from error
-    finally:
-        bill.add(stage.name, time.thread_time() - began)
     kind = "text" if isinstance(item, Passage) else "series"
     raise UnsupportedTypeError(f"stage {stage.name!r} does not take {kind}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageError, StageParams
-from aihub.errors import DeadlineError, ParamsError
+from aihub.algorithms.waiting import waited
+from aihub.errors import ParamsError
 from aihub.types import AnyResult, Detections, Frame, Predictor, Texts
 from aihub.types.geometry import box_area
 
@@ -63,12 +63,7 @@ class Detect(Stage[DetectParams]):
         if begun is None:
             raise StageError("the detector was not asked")
         _, future, deadline = begun
-        try:
-            return future.result(max(deadline - time.monotonic(), 0.0))
-        except FutureTimeoutError as error:
-            raise DeadlineError(
-                f"model {self.params.model!r} did not answer in {self.params.timeout_s:g} s"
-            ) from error
+        return waited(future, deadline, self.params.model, self.params.timeout_s)
 
 
 class SelectParams(StageParams):

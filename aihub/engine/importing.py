@@ -271,7 +271,8 @@ def best_card(card: ModelCard, model: bytes, family: Family, frame: Frame) -> tu
     assert card.input is not None  # noqa: S101 - `card_of` gives it one
     trials: list[Trial] = []
     reason: AihubError | None = None
-    for spec in forms(card.input, family):
+    specs = forms(card.input, family)
+    for spec in specs:
         try:
             trials.append(tried(card.model_copy(update={"input": spec}), model, frame))
         except AihubError as error:
@@ -280,7 +281,7 @@ def best_card(card: ModelCard, model: bytes, family: Family, frame: Frame) -> tu
     if not trials or trials[0].score <= 0:
         because = f": {reason.message}" if reason else ""
         raise InputError(f"nothing is found on this picture in any form of input{because}", field="picture")
-    usual = next((trial for trial in trials if trial.input == forms(card.input, family)[0]), trials[0])
+    usual = next((trial for trial in trials if trial.input == specs[0]), trials[0])
     best = usual if usual.surest >= CLEAR else trials[0]
     ordered = [best, *(trial for trial in trials if trial is not best)]
     return card.model_copy(update={"input": best.input}), ordered

@@ -154,26 +154,6 @@ def cyclist(
     brush.oval((8.8, -17.0), (1.35, 1.35), clothes.hair, arc=(170, 360))
 
 
-def motorcycle(image: Image, corner: Point, length: float, colour: Colour = (40, 40, 180), *, left: bool = False) -> None:  # fmt: skip
-    """Draw a motorcycle from the side. Arguments as for `bus`; it is half as high as long."""
-    brush = _side(image, corner, length, 20, left=left)
-    for axle in (3.6, 16.2):
-        _wheel(brush, axle, 3.2)
-    brush.limb((14.0, -9.6), (16.2, -3.2), (0.8, 0.8), (150, 150, 155))
-    brush.fill([(6, -3), (7, -6.4), (12.6, -6.6), (12.2, -2.6), (8, -1.8)], (60, 60, 64))
-    brush.oval((9.6, -4.0), (2.0, 1.7), (120, 120, 125))
-    brush.oval((9.6, -4.0), (1.2, 1.0), (80, 80, 84))
-    brush.fill([(8.4, -6.6), (9.2, -8.8), (12.6, -9.2), (13.6, -7.6), (12.4, -6.4)], colour)
-    brush.fill([(9.4, -8.4), (12.2, -8.8), (12.4, -8.4), (9.6, -8.0)], dimmed(colour, 1.5))
-    brush.fill([(1.6, -8.2), (3.4, -8.6), (8.8, -7.6), (8.6, -6.4), (4, -6.6)], (30, 30, 32))
-    brush.fill([(1.4, -8.0), (3.2, -7.6), (4.6, -6.4), (3, -6.6)], colour)
-    brush.limb((3.6, -3.2), (8, -4.2), (0.9, 0.9), (90, 90, 94))
-    brush.limb((5.0, -2.0), (10.0, -2.2), (1.0, 0.6), (185, 185, 190))
-    brush.limb((12.4, -10.6), (14.4, -10.0), (0.5, 0.6), (30, 30, 30))
-    brush.oval((15.0, -8.8), (0.9, 0.9), (210, 240, 250))
-    brush.fill([(13.6, -6.6), (16, -7), (18.6, -6), (18.2, -5.6), (16, -6.3)], colour)
-
-
 def boat(image: Image, corner: Point, length: float, colour: Colour = (235, 235, 240), *, left: bool = False) -> None:  # fmt: skip
     """Draw a motor boat from the side; `corner` lies on the water line. Arguments as for `bus`."""
     brush = _side(image, corner, length, 20, left=left)

@@ -34,12 +34,11 @@ from aihub.serve.services import Services
 from aihub.settings import Settings
 from aihub.telemetry import REGISTRY
 from aihub.types import AlgorithmCard, AnyResult, Bill, Frame, Image, InputKind
+from aihub.types.pixels import LONGEST_JPEG
 
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 85
-LONGEST_JPEG = 65_500
-"""Pixels a side that a JPEG can have."""
 
 PICTURES = Counter(
     "aihub_http_pictures_total", "Pictures in inference requests.", ["algorithm"], registry=REGISTRY

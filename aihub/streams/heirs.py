@@ -38,22 +38,43 @@ def rows_of(ledger: Ledger, objects: Detections, ids: Ids, boxes: F64, now: floa
     lost = np.ones(len(table), np.bool_)
     lost[rows] = False
     if fresh.any() and lost.any():
-        heirs, left = np.flatnonzero(fresh), np.flatnonzero(lost)
-        same = box_iou(table["box"][left], boxes[heirs])
-        same[table["class_id"][left][:, None] != objects.class_id[heirs][None, :]] = 0
-        gone = np.zeros(len(table), np.bool_)
-        while same.size and same.max() >= SAME_PLACE_IOU:  # ids change rarely: this runs once or not at all
-            old, new = np.unravel_index(int(same.argmax()), same.shape)
-            row = rows[heirs[new]]
-            table[row] = table[left[old]]
-            table["track"][row] = ids[heirs[new]]
-            gone[left[old]] = True
-            same[old, :] = same[:, new] = 0
-        ledger.keep(~gone)
-        rows, _ = ledger.rows(ids)
+        rows = inherit(ledger, rows, ids, objects, boxes, lost, fresh)
         table = ledger.table
     table["seen"][rows], table["box"][rows], table["class_id"][rows] = now, boxes, objects.class_id
     return rows
+
+
+def inherit(
+    ledger: Ledger, rows: Rows, ids: Ids, objects: Detections, boxes: F64, lost: Mask, able: Mask
+) -> Rows:
+    """Give rows of lost things to those of the same kind that appeared in their place; the best overlap first.
+
+    Args:
+        ledger: with columns `class_id` and `box`; rows whose things were taken over are dropped.
+        rows: `(N,)` row of each thing of this frame.
+        ids: `(N,)` their tracks.
+        objects: `(N,)` the things.
+        boxes: `(N, 4)` relative.
+        lost: of the ledger's rows, those that may be taken over.
+        able: `(N,)` who may take one over.
+
+    Returns:
+        Row of each thing afterwards.
+    """
+    table = ledger.table
+    heirs, left = np.flatnonzero(able), np.flatnonzero(lost)
+    same = box_iou(table["box"][left], boxes[heirs])
+    same[table["class_id"][left][:, None] != objects.class_id[heirs][None, :]] = 0
+    gone = np.zeros(len(table), np.bool_)
+    while same.size and same.max() >= SAME_PLACE_IOU:  # ids change rarely: this runs once or not at all
+        old, new = np.unravel_index(int(same.argmax()), same.shape)
+        row = rows[heirs[new]]
+        table[row] = table[left[old]]
+        table["track"][row] = ids[heirs[new]]
+        gone[left[old]] = True
+        same[old, :] = same[:, new] = 0
+    ledger.keep(~gone)
+    return ledger.rows(ids)[0]
 
 
 def name_fresh(table: Table, rows: Rows, fresh: Mask, ids: Ids) -> None:

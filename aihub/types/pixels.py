@@ -17,6 +17,7 @@ Json = dict[str, Any]
 QUALITY = 92
 """Of the JPEG in which a made picture travels."""
 LONGEST_JPEG = 65_500
+"""Pixels a side that a JPEG can have."""
 
 
 def _cv2() -> Any:
@@ -24,6 +25,13 @@ def _cv2() -> Any:
     import cv2
 
     return cv2
+
+
+def _decoded(text: str, form: int) -> npt.NDArray[np.uint8]:
+    pixels = _cv2().imdecode(np.frombuffer(base64.b64decode(text), np.uint8), form)
+    if pixels is None:
+        raise ValueError("the picture of a result cannot be decoded")
+    return np.asarray(pixels, np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +71,7 @@ class Picture:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """The way back from `to_json`, but for what JPEG loses."""
-        data = np.frombuffer(base64.b64decode(body["image"]), np.uint8)
-        cv2 = _cv2()
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError("the picture of a result cannot be decoded")
-        return cls(np.asarray(image, np.uint8), dict(body["measures"]))
+        return cls(_decoded(body["image"], _cv2().IMREAD_COLOR), dict(body["measures"]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,9 +113,4 @@ class Mask:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """The way back from `to_json`."""
-        data = np.frombuffer(base64.b64decode(body["mask"]), np.uint8)
-        cv2 = _cv2()
-        classes = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-        if classes is None:
-            raise ValueError("the mask of a result cannot be decoded")
-        return cls(np.asarray(classes, np.uint8), tuple(body["labels"]))
+        return cls(_decoded(body["mask"], _cv2().IMREAD_GRAYSCALE), tuple(body["labels"]))

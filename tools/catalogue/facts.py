@@ -26,6 +26,7 @@ from aihub.algorithms.planner import Plan
 from aihub.algorithms.reading import Item, read
 from aihub.engine import Engine
 from aihub.engine.wanted import wanted_weights
+from aihub.errors import AihubError
 from aihub.types import AnyResult, Example, InputKind, Passage, Readiness
 
 Facts = dict[str, Any]
@@ -164,7 +165,7 @@ def _megabytes(engine: Engine, name: str) -> float:
     try:
         card = engine.store.resolve(name)
         return round(engine.store.path(card).stat().st_size / 1e6, 1)
-    except Exception:  # noqa: BLE001 - weights that are not here have no size here
+    except AihubError:  # weights that are not here have no size here
         return 0.0
 
 

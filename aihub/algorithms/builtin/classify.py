@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
+from aihub.algorithms.waiting import waited
 from aihub.engine.postprocess import probabilities
 from aihub.engine.preprocess import prepare
-from aihub.errors import DeadlineError, DecodeError
+from aihub.errors import DecodeError
 from aihub.types import AnyResult, Frame, InputSpec, Labels, Predictor, Tensor
 
 
@@ -75,10 +75,7 @@ class Classify(Stage[ClassifyParams]):
         begun, self._begun = self._begun, None
         assert begun is not None  # noqa: S101 - `begin` has just set it
         _, asked, deadline = begun
-        try:
-            outputs = asked.result(max(deadline - time.monotonic(), 0.0))
-        except FutureTimeoutError as error:
-            raise DeadlineError(f"model {self.params.model!r} did not answer in time") from error
+        outputs = waited(asked, deadline, self.params.model, self.params.timeout_s)
         scores = next(iter(outputs.values()))
         names = self.params.labels
         if scores.size != len(names):

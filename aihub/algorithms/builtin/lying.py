@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import cast
 
 import cv2
@@ -15,7 +14,7 @@ from pydantic import Field
 from aihub.algorithms.base import Stage, StageError, StageParams
 from aihub.algorithms.builtin.pose import MODEL, PORT, SIDE, placed
 from aihub.algorithms.crops import F32, PATIENCE_S, answers, ask, cut, worth_most
-from aihub.errors import DeadlineError
+from aihub.algorithms.waiting import waited
 from aihub.types import AnyResult, Detections, Frame, Image
 from aihub.types.geometry import box_area, box_iou
 
@@ -73,7 +72,7 @@ class Lying(Stage[LyingParams]):
         runs = [self._detect(turned, until) for turned in turned_frames]
         boxes, scores, turns = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], []
         for index, (run, picture) in enumerate(zip(runs, pictures, strict=True)):
-            people = _wait(run, until, self.params.model).select(["person"])
+            people = waited(run, until, self.params.model, PATIENCE_S).select(["person"])
             boxes.append(_back(people.xyxy, picture, frame, TURNS[index][1]))
             scores.append(people.confidence)
             turns += [index] * len(people)
@@ -174,10 +173,3 @@ def _there(boxes: F32, picture: Image, frame: Frame, sign: int) -> F32:
     inner = (width - y2, x1, width - y1, x2) if sign > 0 else (y1, height - x2, y2, height - x1)
     turned: F32 = np.stack(inner, axis=1).astype(np.float32)
     return turned
-
-
-def _wait(run: Future[Detections], until: float, model: str) -> Detections:
-    try:
-        return run.result(max(until - time.monotonic(), 0.0))
-    except FutureTimeoutError as error:
-        raise DeadlineError(f"model {model!r} did not answer in {PATIENCE_S:g} s") from error

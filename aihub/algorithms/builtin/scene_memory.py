@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +38,19 @@ class MemoryParams(StageParams):
     )
 
 
+M = TypeVar("M", bound=MemoryParams)
+
+
+class Remembering(Stage[M]):
+    """Base of stages that hold a picture against how the scene looked before."""
+
+    stateful = True
+
+    def __init__(self, params: M, predictor: Predictor) -> None:
+        super().__init__(params, predictor)
+        self._reference = Reference(params.learn, params.memory)
+
+
 class OccludedParams(MemoryParams):
     """Settings of `occluded-picture`."""
 
@@ -47,7 +62,7 @@ class OccludedParams(MemoryParams):
     )
 
 
-class OccludedPicture(Stage[OccludedParams]):
+class OccludedPicture(Remembering[OccludedParams]):
     """Something large and plain lies over what the camera saw: a hand, a bag, paint, a leaf, a web.
 
     The reference is what was seen at first; its structure is remembered in cells and follows slow change where it is still
@@ -55,11 +70,6 @@ class OccludedPicture(Stage[OccludedParams]):
     """
 
     name = "occluded-picture"
-    stateful = True
-
-    def __init__(self, params: OccludedParams, predictor: Predictor) -> None:
-        super().__init__(params, predictor)
-        self._reference = Reference(params.learn, params.memory)
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
         """Share of the structure that is gone against its limit."""
@@ -95,7 +105,7 @@ class ShiftedParams(MemoryParams):
     elsewhere: float = Field(0.85, gt=0, lt=1, description="The same where it is another view altogether.")
 
 
-class ShiftedView(Stage[ShiftedParams]):
+class ShiftedView(Remembering[ShiftedParams]):
     """The camera looks somewhere else than it did: turned, knocked, sagged.
 
     The structure of the picture is compared with that of the reference cell by cell, so that people and cars, who are in some
@@ -105,11 +115,6 @@ class ShiftedView(Stage[ShiftedParams]):
     """
 
     name = "shifted-view"
-    stateful = True
-
-    def __init__(self, params: ShiftedParams, predictor: Predictor) -> None:
-        super().__init__(params, predictor)
-        self._reference = Reference(params.learn, params.memory)
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
         """Share of cells that show something else against its limits."""

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from aihub.algorithms.base import Stage
 from aihub.algorithms.builtin.picture_quality import clearness
-from aihub.algorithms.builtin.scene_memory import DETAILED, UNLIKE, MemoryParams
-from aihub.algorithms.cells import F32, Reference, in_cells, likeness, scene_slopes, strength
+from aihub.algorithms.builtin.scene_memory import DETAILED, UNLIKE, MemoryParams, Remembering
+from aihub.algorithms.cells import F32, in_cells, likeness, scene_slopes, strength
 from aihub.algorithms.colours import small_colours
 from aihub.algorithms.grey import small_grey
 from aihub.types import AnyResult, Detections, Frame, Predictor, Quality
@@ -49,18 +49,13 @@ class ZoneChangeParams(ZoneParams):
     share: float = Field(0.35, gt=0, lt=1, description="Share of the zone that must look different.")
 
 
-class ZoneChange(Stage[ZoneChangeParams]):
+class ZoneChange(Remembering[ZoneChangeParams]):
     """The zone does not look as it did: something was opened, fell, was put there or taken away.
 
     Structure is compared cell by cell, as `shifted-view` does, so that light counts little. The first looks are the reference.
     """
 
     name = "zone-change"
-    stateful = True
-
-    def __init__(self, params: ZoneChangeParams, predictor: Predictor) -> None:
-        super().__init__(params, predictor)
-        self._reference = Reference(params.learn, params.memory)
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
         """Share of the zone's cells that show something else against the limit."""
@@ -92,7 +87,7 @@ class ZoneColourParams(ZoneParams):
     share: float = Field(0.2, gt=0, lt=1, description="Share of the zone that must have changed.")
 
 
-class ZoneColour(Stage[ZoneColourParams]):
+class ZoneColour(Remembering[ZoneColourParams]):
     """The zone has another colour than it had: dye, algae, mud, a discharge.
 
     Only hue and saturation are compared, for brightness changes with the hour; and where there is picture around the zone,
@@ -100,11 +95,6 @@ class ZoneColour(Stage[ZoneColourParams]):
     """
 
     name = "zone-colour"
-    stateful = True
-
-    def __init__(self, params: ZoneColourParams, predictor: Predictor) -> None:
-        super().__init__(params, predictor)
-        self._reference = Reference(params.learn, params.memory)
 
     def process(self, frame: Frame, found: AnyResult | None) -> Quality:  # noqa: ARG002 - a first stage
         """Share of the zone that changed colour against the limit."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +11,8 @@ import numpy.typing as npt
 
 from aihub.algorithms.base import StageError
 from aihub.algorithms.faces.chips import POINTS
-from aihub.errors import ConfigError, DeadlineError, DecodeError
+from aihub.algorithms.waiting import waited
+from aihub.errors import ConfigError, DecodeError
 from aihub.types import AnyResult, Detections, Tensor
 from aihub.types.geometry import box_area
 
@@ -78,10 +77,7 @@ def outputs_of(run: Run, model: str, until: float) -> dict[str, Tensor]:
         DeadlineError: it was too late.
         AihubError: whatever the run ended with.
     """
-    try:
-        return run.result(max(until - time.monotonic(), 0.0))
-    except FutureTimeoutError as error:
-        raise DeadlineError(f"model {model!r} did not answer in {PATIENCE_S:g} s") from error
+    return waited(run, until, model, PATIENCE_S)
 
 
 def rows_of(outputs: Mapping[str, Tensor], model: str, shape: tuple[int, int]) -> F32:

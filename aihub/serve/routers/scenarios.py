@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fastapi import APIRouter
 
+from aihub.algorithms.registry import Registry
 from aihub.algorithms.scenarios import Scenario, Scenarios
 from aihub.serve.access import Reader, TheServices
 from aihub.serve.problems import documented
@@ -18,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["algorithms"], responses=documented())
 @router.get("/scenarios", operation_id="listScenarios", summary="List the scenarios")
 def list_scenarios(services: TheServices, caller: Reader) -> ScenarioList:
     """Bundles of algorithms that one application system needs together, by id."""
-    return ScenarioList(items=[_shown(one, caller) for one in Scenarios(services.registry).list()])
+    return ScenarioList(items=[_shown(one, caller) for one in _known(services.registry).list()])
 
 
 @router.get(
@@ -29,7 +32,13 @@ def list_scenarios(services: TheServices, caller: Reader) -> ScenarioList:
 )
 def get_scenario(scenario_id: str, services: TheServices, caller: Reader) -> ScenarioOut:
     """Its algorithms with their parameters. Put `tasks` into a stream to have it watched by them."""
-    return _shown(Scenarios(services.registry).get(scenario_id), caller)
+    return _shown(_known(services.registry).get(scenario_id), caller)
+
+
+@lru_cache(maxsize=1)
+def _known(registry: Registry) -> Scenarios:
+    """Those that come with the hub: their files do not change while it runs, and each asks the registry as it is now."""
+    return Scenarios(registry)
 
 
 def _shown(scenario: Scenario, caller: Caller) -> ScenarioOut:

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from aihub.algorithms.base import Stage, StageParams
-from aihub.streams.heirs import SAME_PLACE_IOU, key_of, name_fresh
+from aihub.streams.heirs import inherit, key_of, name_fresh
 from aihub.streams.ruling import (
     F64,
     LAPSE_S,
@@ -25,7 +25,6 @@ from aihub.streams.ruling import (
     relative,
 )
 from aihub.types import AnyResult, Detections, Findings, Frame, Predictor
-from aihub.types.geometry import box_iou
 
 UNSEEN_S = 3.0
 """Seconds somebody in the zone may be hidden and still be the same visitor."""
@@ -102,22 +101,10 @@ class ZonePresence(Stage[ZonePresenceParams]):
         name_fresh(visits, rows, fresh, ids)
         lost = visits["settled"].copy()
         lost[rows] = False
-        heirs = np.flatnonzero(fresh & inside)
-        if not lost.any() or not len(heirs):
+        able = fresh & inside
+        if not lost.any() or not able.any():
             return rows
-        left = np.flatnonzero(lost)
-        same = box_iou(visits["box"][left], boxes[heirs])
-        same[visits["class_id"][left][:, None] != objects.class_id[heirs][None, :]] = 0
-        gone = np.zeros(len(visits), np.bool_)
-        while same.size and same.max() >= SAME_PLACE_IOU:  # ids change rarely: this runs once or not at all
-            old, new = np.unravel_index(int(same.argmax()), same.shape)
-            row = rows[heirs[new]]
-            visits[row] = visits[left[old]]
-            visits["track"][row] = ids[heirs[new]]
-            gone[left[old]] = True
-            same[old, :] = same[:, new] = 0
-        self._visits.keep(~gone)
-        return self._visits.rows(ids)[0]
+        return inherit(self._visits, rows, ids, objects, boxes, lost, able)
 
     def _enter(self, rows: Rows, now: float) -> None:
         visits = self._visits.table
