@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := serve,cpu,vision,speech,faces,forecast,language,postgres,evaluate
+EXTRAS := serve,cpu,vision,speech,faces,forecast,language,postgres,evaluate,bench
 # OpenVINO speeds models up where it installs; the hub runs without it.
 OPTIONAL := openvino
 

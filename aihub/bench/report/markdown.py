@@ -1,0 +1,69 @@
+"""Results as Markdown: a table a suite, and what it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aihub.bench.results import Figure, Result
+from aihub.errors import InputError
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+"""What lies between these lines of a page is written by a run; the rest by people."""
+HEAD = "| what | figure | 95 % | target | met | numbers behind it |\n|---|---|---|---|---|---|\n"
+MET = {None: "-", True: "yes", False: "**no**"}
+
+
+def latest(results: Sequence[Result]) -> list[Result]:
+    """The newest result of each suite, by name of the suite."""
+    newest = {result.suite: result for result in sorted(results, key=lambda result: result.begun_at)}
+    return [newest[name] for name in sorted(newest)]
+
+
+def write(results: Sequence[Result]) -> str:
+    """Markdown of the newest result of each suite."""
+    return "\n".join(_section(result) for result in latest(results))
+
+
+def _section(result: Result) -> str:
+    machine = result.machine
+    parts = [
+        f"### {result.suite}: {result.title}\n\n",
+        f"{result.begun_at:%Y-%m-%d}, {machine.cores} cores of {machine.processor}"
+        f"{' (' + ', '.join(machine.flags) + ')' if machine.flags else ''}{''.join('; ' + gpu for gpu in machine.gpus)}, "
+        f"load before {machine.load_before:g} a core, pace {machine.pace_ms:.2f} ms "
+        f"(spread {machine.pace_spread:.0%}); `{result.command}`, {result.seconds / 60:.1f} minutes.\n\n",
+    ]
+    if result.figures:
+        parts += [HEAD, *(_row(figure) for figure in result.figures)]
+    parts += [f"\nSkipped: {what}: {why}\n" for what, why in result.skipped.items()]
+    if result.failure:
+        parts.append(f"\n**Broke before its end**: {result.failure}\n")
+    return "".join(parts)
+
+
+def _row(figure: Figure) -> str:
+    ends = "" if figure.interval is None else f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}"
+    cells = (
+        figure.title,
+        f"{figure.value:.3g} {figure.unit}",
+        ends,
+        str(figure.target or ""),
+        MET[figure.met],
+        figure.detail,
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n"
+
+
+def replace_between_marks(path: Path, text: str) -> None:
+    """Write `text` between the marks of a page.
+
+    Raises:
+        InputError: the page has no marks.
+    """
+    page = path.read_text(encoding="utf-8")
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f"{path} has no lines {BEGIN.strip()} and {END.strip()}", field="into")
+    path.write_text(head + BEGIN + text + END + tail, encoding="utf-8")

@@ -1,0 +1,169 @@
+"""What a suite measures on, and where it puts what it finds: engine, registry, hub, media; figures, curves, histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from aihub.algorithms.registry import Registry
+from aihub.bench.machine import Pace
+from aihub.bench.results import Curve, Figure, Histogram, Kind, Stack, Target
+from aihub.bench.turns import Turns, interval, take_turns
+from aihub.engine.engine import Engine
+from aihub.engine.store import ModelStore
+from aihub.errors import AihubError
+from aihub.plugins import data_folder
+from aihub.settings import Settings as HubSettings
+
+
+class NotHereError(AihubError):
+    """What a part of a suite needs is not on this machine; the part is skipped and the result says so."""
+
+
+class Stand:
+    """A run of one suite.
+
+    Args:
+        folder: for what the suite writes while it runs; profiles of tuned models are kept in it from suite to suite.
+        seed: of everything random.
+        quick: whether this is the short selection.
+        say: told what is being done, for the progress bar.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int = 0,
+        quick: bool = False,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.folder, self.seed, self.quick, self._tell = folder, seed, quick, say
+        self.pace = Pace()
+        self.figures: list[Figure] = []
+        self.curves: list[Curve] = []
+        self.histograms: list[Histogram] = []
+        self.stacks: list[Stack] = []
+        self.skipped: dict[str, str] = {}
+        self._open = ExitStack()
+        self._engine: Engine | None = None
+        self._registry: Registry | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
+        self._engine = self._registry = None
+
+    def say(self, what: str) -> None:
+        """Tell the progress bar what is being done."""
+        if self._tell is not None:
+            self._tell(what)
+
+    # What is measured on.
+
+    @property
+    def profiles(self) -> Path:
+        """Where tuned models are remembered; a hub of the suite reads it too."""
+        folder = self.folder / "profiles"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def engine(self) -> Engine:
+        """An engine of this process, over the models of this machine; opened once."""
+        if self._engine is None:
+            mirror = HubSettings().model_mirror
+            store = ModelStore.from_folder(data_folder("models"), cache=self.folder / "models", mirror=mirror)
+            self._engine = self._open.enter_context(Engine(store, profiles=self.profiles))
+        return self._engine
+
+    @property
+    def registry(self) -> Registry:
+        """The algorithms, on that engine."""
+        if self._registry is None:
+            self._registry = Registry(self.engine)
+        return self._registry
+
+    def media(self, *parts: str) -> Path:
+        """A file or folder of the test media.
+
+        Raises:
+            NotHereError: AIHUB_TEST_MEDIA is not set, or has no such file.
+        """
+        root = HubSettings().test_media
+        if not root:
+            raise NotHereError("AIHUB_TEST_MEDIA is not set: it names the folder of clips and pictures")
+        path = Path(root, *parts)
+        if not path.exists():
+            raise NotHereError(f"AIHUB_TEST_MEDIA has no {'/'.join(parts)}")
+        return path
+
+    @contextmanager
+    def part(self, what: str) -> Iterator[None]:
+        """A part of the suite: what it lacks on this machine is noted, and the suite goes on."""
+        self.say(what)
+        self.pace.take()
+        try:
+            yield
+        except NotHereError as error:
+            self.skipped[what] = error.message
+        finally:
+            self.pace.take()
+
+    # What is found.
+
+    def add(
+        self,
+        name: str,
+        title: str,
+        value: float,
+        *,
+        unit: str = "x",
+        kind: Kind = "ratio",
+        better: str = "higher",
+        target: Target | None = None,
+        samples: Sequence[float] = (),
+        against: str = "",
+        detail: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Figure:
+        """Note a figure; its interval comes from its samples."""
+        figure = Figure.model_validate({
+            "name": name, "title": title, "value": value, "unit": unit, "kind": kind, "better": better, "target": target,
+            "samples": tuple(samples), "interval": interval(samples, seed=self.seed), "against": against, "detail": detail,
+            "labels": dict(labels or {}),
+        })  # fmt: skip
+        self.figures.append(figure)
+        return figure
+
+    def ratio(
+        self,
+        name: str,
+        title: str,
+        taken: Turns,
+        above: str,
+        below: str,
+        *,
+        better: str = "lower",
+        target: Target | None = None,
+        detail: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Figure:
+        """Note cost(above) / cost(below), turn by turn. A speed is the same with the two exchanged and better="higher"."""
+        ratios = taken.ratios(above, below)
+        return self.add(name, title, taken.ratio(above, below), better=better, target=target, samples=ratios,
+                        against=below if better == "lower" else above, labels=labels,
+                        detail=detail or f"turns {taken.spread(above, below)}")  # fmt: skip
+
+    def take_turns(
+        self, variants: Mapping[str, Callable[[], float]], turns: int, *, warm_up: int = 1
+    ) -> Turns:
+        """`take_turns`, with the pace of the machine taken along and the progress bar told."""
+
+        def step(name: str) -> None:
+            self.pace.take()
+            self.say(name)
+
+        return take_turns(variants, turns, warm_up=warm_up, step=step)
