@@ -29,10 +29,12 @@ def _section(result: Result) -> str:
     machine = result.machine
     parts = [
         f"### {result.suite}: {result.title}\n\n",
-        f"{result.begun_at:%Y-%m-%d}, {machine.cores} cores of {machine.processor}"
-        f"{' (' + ', '.join(machine.flags) + ')' if machine.flags else ''}{''.join('; ' + gpu for gpu in machine.gpus)}, "
-        f"load before {machine.load_before:g} a core, pace {machine.pace_ms:.2f} ms "
-        f"(spread {machine.pace_spread:.0%}); `{result.command}`, {result.seconds / 60:.1f} minutes.\n\n",
+        (
+            f"{result.begun_at:%Y-%m-%d}, {machine.cores} cores of {machine.processor}"
+            f"{' (' + ', '.join(machine.flags) + ')' if machine.flags else ''}{''.join('; ' + gpu for gpu in machine.gpus)}, "
+            f"load before {machine.load_before:g} a core, pace {machine.pace_ms:.2f} ms "
+            f"(spread {machine.pace_spread:.0%}); `{result.command}`, {result.seconds / 60:.1f} minutes.\n\n"
+        ),
     ]
     if result.figures:
         parts += [HEAD, *(_row(figure) for figure in result.figures)]
