@@ -34,7 +34,7 @@ class Change:
             `gone` and `new` where one result lacks it.
         before: value in the first.
         after: value in the second.
-        change: share of the first by which it became worse (> 0) or better (< 0); a difference for accuracy.
+        change: share of the first by which it grew (> 0) or fell (< 0), by the machine's pace; a difference for accuracy.
         interval: 95 % of the change, where samples allow one.
     """
 
@@ -135,44 +135,35 @@ def _change(
     if not same_machine and before.kind not in ("ratio", "accuracy"):
         return Change(before.name, before.title, "apart", before.value, after.value, before.unit)
     allowed = TOLERANCE[before.kind] if tolerance is None or before.kind == "accuracy" else tolerance
-    worse, spread = (_difference if before.kind == "accuracy" else _quotient)(before, after, pace)
-    return Change(before.name, before.title, _verdict(before, worse, spread, allowed), before.value, after.value, before.unit,
-                  worse, spread)  # fmt: skip
+    change, spread = (_difference if before.kind == "accuracy" else _quotient)(before, after, pace)
+    return Change(before.name, before.title, _verdict(before, change, spread, allowed), before.value, after.value, before.unit,
+                  change, spread)  # fmt: skip
 
 
-def _verdict(before: Figure, worse: float, spread: tuple[float, float] | None, allowed: float) -> Verdict:
-    if before.better == "neither" or abs(worse) <= allowed:
+def _verdict(before: Figure, change: float, spread: tuple[float, float] | None, allowed: float) -> Verdict:
+    if before.better == "neither" or abs(change) <= allowed:
         return "same"
-    low, high = spread or (worse, worse)
-    if worse > 0:
-        return "worse" if low > 0 else "unclear"
-    return "better" if high < 0 else "unclear"
+    low, high = spread or (change, change)
+    if low <= 0 <= high:
+        return "unclear"
+    return "better" if (change > 0) == (before.better == "higher") else "worse"
 
 
 def _difference(before: Figure, after: Figure, _: float) -> tuple[float, tuple[float, float] | None]:
-    sign = 1.0 if before.better == "lower" else -1.0
     # Accuracy on the same items has no noise of its own: the same model gives the same answers.
-    return sign * (after.value - before.value), None
+    return after.value - before.value, None
 
 
 def _quotient(before: Figure, after: Figure, pace: float) -> tuple[float, tuple[float, float] | None]:
-    """By how much `after` is worse, as a share, with its interval."""
+    """By which share of the first the second is more, with its interval."""
     scale = {"time": 1 / pace, "rate": pace}.get(before.kind, 1.0)
     one, two = _samples(before), [value * scale for value in _samples(after)]
-    turned = before.better == "higher"
-    above, below = (one, two) if turned else (two, one)
-    if not all(value > 0 for value in (*above, *below)):
-        return _plain(before, after)
-    quotient = statistics.median(above) / statistics.median(below)
-    ends = quotient_interval(above, below)
+    if not all(value > 0 for value in (*one, *two)):
+        largest = max(abs(before.value), abs(after.value))
+        return ((after.value - before.value) / largest if largest else 0.0), None
+    quotient = statistics.median(two) / statistics.median(one)
+    ends = quotient_interval(two, one)
     return quotient - 1, None if ends is None else (ends[0] - 1, ends[1] - 1)
-
-
-def _plain(before: Figure, after: Figure) -> tuple[float, tuple[float, float] | None]:
-    """For values of which one is 0: the difference, as a share of the larger."""
-    largest = max(abs(before.value), abs(after.value))
-    share = (after.value - before.value) / largest if largest else 0.0
-    return (-share if before.better == "higher" else share), None
 
 
 def _samples(figure: Figure) -> list[float]:

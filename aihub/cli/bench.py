@@ -188,9 +188,9 @@ def _numbers(change: Change) -> tuple[str, str, str, str]:
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.3g} {change.unit}"
 
-    # - is worse, whichever way the figure counts.
-    share = f"{-change.change:+.1%}" if change.verdict not in ("gone", "new", "apart") else ""
-    ends = "" if change.interval is None else f"{-change.interval[1]:+.1%} to {-change.interval[0]:+.1%}"
+    told = change.verdict not in ("gone", "new", "apart")
+    share = f"{change.change:+.1%}" if told else ""
+    ends = "" if change.interval is None else f"{change.interval[0]:+.1%} to {change.interval[1]:+.1%}"
     return number(change.before), number(change.after), share, ends
 
 
