@@ -5,8 +5,8 @@
 
 Pairs of one person: portraits of two presidents years apart, one woman before a camera and on a print, two people over a clip. Pairs
 of different people: all others of these, and of strangers those on different pictures. Who the strangers are nobody knows, and some
-were taken more than once; pairs above `--one-person` were looked at, show one person each, and are left out. What is left makes the
-rate of false acceptance an upper bound.
+were taken more than once; pairs above `--one-person` were looked at, show one person each, and are left out. One person may still be
+among what is left, which would make the rate of false acceptance look higher than it is.
 """
 
 from __future__ import annotations
