@@ -54,8 +54,8 @@ format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format aihub tests tools benchmarks models
 	$(BIN)/ruff check --fix aihub tests tools benchmarks models
 
-bench: setup ## Measure, and write docs/performance.md
-	$(BIN)/python -m benchmarks.run --out docs/performance.md
+bench: setup ## Measure for about ten minutes, a selection of every suite, and open the report
+	$(BIN)/aihub bench run all --quick --out bench --open
 
 SECONDS := 600
 fuzz: setup ## Look for inputs that break a decoder: SECONDS (600) for each, or TARGET=name alone

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -55,6 +57,9 @@ def run_suites(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The short selection of each suite.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    show: Annotated[
+        bool, typer.Option("--open", help="Show the page in a browser, where there is a screen.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Run suites and write their results, a table and a page with pictures to DIR."""
@@ -78,8 +83,16 @@ def run_suites(
         print_json([result.model_dump(mode="json") for result in results])
     else:
         say("page: ", (str(out / "report.html"), "bold"))
+    if show and _has_screen():
+        webbrowser.open((out / "report.html").resolve().as_uri())
     if any(result.failure for result in results):
         raise typer.Exit(1)
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
 
 
 def _command() -> str:
