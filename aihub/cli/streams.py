@@ -39,6 +39,12 @@ def add(
     motion_gate: Annotated[
         bool, typer.Option("--motion-gate", help="Skip frames while nothing moves.")
     ] = False,
+    key_frames: Annotated[
+        bool,
+        typer.Option(
+            "--key-frames", help="Decode key frames only: one every second or two, many more cameras."
+        ),
+    ] = False,
     transport: Annotated[str, typer.Option(metavar="KIND", help="tcp or udp.")] = "tcp",
     group: Annotated[
         str, typer.Option("--group", "-g", metavar="NAME", help="Group; grants to tenants name groups.")
@@ -66,7 +72,7 @@ def add(
         "name": name,
         "transport": transport,
         "group": group,
-        "sampling": {"fps": fps, "motion_gate": motion_gate},
+        "sampling": {"fps": fps, "motion_gate": motion_gate, "key_frames": key_frames},
     }
     if stream_id is not None:
         fields["id"] = stream_id

@@ -54,6 +54,11 @@ class Decoder(Protocol):
     corrupt: int
     """Pictures left out so far because something they need was lost."""
 
+    @property
+    def heard(self) -> float:
+        """When the camera last sent a whole picture, decoded or not; monotonic seconds, 0 where that is not known."""
+        ...
+
     def grab(self) -> bool:
         """Decode the next frame. False: none came in time, one was broken, or there are no more."""
         ...
@@ -110,7 +115,7 @@ def open_stream(
     """
     if line is not None and source.transport == "tcp" and line.track.codec in CODECS:
         try:
-            return open_fed(line, open_timeout_s, read_timeout_s)
+            return open_fed(line, open_timeout_s, read_timeout_s, keyframes_only=source.key_frames)
         except UnsuitedError as error:
             logger.info("left to FFmpeg's own receiver: %s", error)
             STREAM_FALLBACKS.labels(str(error)).inc()
@@ -119,6 +124,7 @@ def open_stream(
 
 class _VideoDecoder:
     corrupt = 0  # FFmpeg patches up what it can and does not tell
+    heard = 0.0
 
     def __init__(self, source: Source, open_timeout_s: float, read_timeout_s: float) -> None:
         self._source = source

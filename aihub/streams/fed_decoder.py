@@ -66,6 +66,7 @@ class FedDecoder:
     Attributes:
         codec: H264 or H265.
         corrupt: pictures left out because something was lost.
+        heard: when the last whole picture came, decoded or not; monotonic seconds, 0 before the first.
         changes: times the size or format of the pictures has changed.
         received: packets.
         pictures: whole pictures among them.
@@ -82,6 +83,7 @@ class FedDecoder:
     ) -> None:
         self.codec = codec.name
         self.corrupt = 0
+        self.heard = 0.0
         self.changes = 0
         self.received = 0
         self.pictures = 0
@@ -207,7 +209,9 @@ class FedDecoder:
                 for packet in packets:
                     self._packets.push(packet)
                 ready = self._packets.ready
-                self.pictures += len(ready)
+                if ready:
+                    self.pictures += len(ready)
+                    self.heard = time.monotonic()
                 self._next.extend(ready)
                 ready.clear()
         except BaseException as error:  # noqa: BLE001 - OpenCV takes the process down when a read raises; see `grab`

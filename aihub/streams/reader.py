@@ -73,6 +73,8 @@ class ReaderLimits:
         first_frame_s: from the open to the first decoded frame, seconds: a proxy may start in the middle of a long
             group of pictures.
         stall_s: without a frame before a live stream is stalled, seconds.
+        key_frame_s: where only key frames are decoded, without one although pictures come, before the camera is asked
+            anew, seconds: most send one at once to who connects.
         hang_margin_s: beyond its own time-out before the decoder is taken for hung, seconds.
         max_fps: frames per second read from one source for any length of time.
     """
@@ -81,6 +83,7 @@ class ReaderLimits:
     read_timeout_s: float = 5.0
     first_frame_s: float = 10.0
     stall_s: float = 4.0
+    key_frame_s: float = 30.0
     hang_margin_s: float = 10.0
     max_fps: float = 120.0
 
@@ -150,6 +153,7 @@ class Reader:
         # What the thread is doing inside FFmpeg: the step, when it went in, when it should be out again.
         self._inside: tuple[str, float, float] | None = None
         self._last_frame = 0.0
+        self._decoder: Decoder | None = None
         self._live_since: float | None = None
         self._seen_live = False
         self._failures = 0
@@ -179,11 +183,18 @@ class Reader:
         stuck = self.hung()
         if stuck is not None:
             return replace(view, state=StreamState.STALLED, error_code="stall", error=stuck)
-        silent = self._clock.monotonic() - self._last_frame
+        silent = self._clock.monotonic() - self._heard()
         if view.state is StreamState.LIVE and silent > self._limits.stall_s:
             error = f"no frame for {silent:.0f} s"
             return replace(view, state=StreamState.STALLED, error_code="stall", error=error)
         return view
+
+    def _heard(self) -> float:
+        """When the camera last sent a picture. Where only key frames are decoded, those between them count, for a time."""
+        decoder, last = self._decoder, self._last_frame
+        if decoder is None or not self._source.key_frames:
+            return last
+        return min(max(last, decoder.heard), last + self._limits.key_frame_s)
 
     def hung(self) -> str | None:
         """What the decoder has not come back from although its own time-out is long over, else None."""
@@ -238,9 +249,11 @@ class Reader:
             self._inside = None
 
     def _play(self, decoder: Decoder, codec: str) -> None:
+        self._decoder = decoder
         try:
             self._read(decoder, codec)
         finally:
+            self._decoder = None
             self._enter("close", self._limits.read_timeout_s)
             decoder.release()
             self._inside = None
@@ -262,7 +275,7 @@ class Reader:
                 if decoder.ended:
                     return
                 misses += 1
-                self._check_silence(now - last, misses)
+                self._check_silence(now - (last if self._live_since is None else self._heard()), misses)
                 continue
             last, misses = now, 0
             self._last_frame = now

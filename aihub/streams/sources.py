@@ -37,6 +37,7 @@ class Source:
         transport: `tcp` (with UDP where the camera refuses TCP) or `udp`.
         loop: start a file again at its end.
         paced: give a file's pictures at its own frame rate, else as fast as they are taken.
+        key_frames: decode only pictures that need no other, where our own receiver reads the camera.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Source:
     transport: str = "tcp"
     loop: bool = False
     paced: bool = True
+    key_frames: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -142,7 +144,7 @@ def parse_source(spec: StreamSpec, *, allow_files: bool = False) -> Source:
     clean = SplitResult(
         scheme, parts.netloc, quote(parts.path, safe=_PATH_SAFE), quote(parts.query, safe=_PATH_SAFE), ""
     )
-    return Source(clean.geturl(), username, password, spec.transport)
+    return Source(clean.geturl(), username, password, spec.transport, key_frames=spec.sampling.key_frames)
 
 
 def _file(url: str) -> Source:

@@ -43,6 +43,11 @@ class Sampling(BaseModel):
     motion_gate: bool = Field(
         False, description="Skip frames while nothing moves (at least one a second is analysed)."
     )
+    key_frames: bool = Field(
+        False,
+        description="Decode only pictures that need no other, one every second or two from most cameras: a machine "
+        "takes several times as many, for algorithms that need no more. H.264 and H.265 over TCP; others decode all.",
+    )
 
 
 class StreamSpec(BaseModel):

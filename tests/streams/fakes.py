@@ -52,6 +52,7 @@ class ScriptedDecoder:
 
     codec = "H264"
     corrupt = 0
+    heard = 0.0
 
     def __init__(self, clock: FakeClock, steps: Iterable[Any]) -> None:
         self._clock = clock

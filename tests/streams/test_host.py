@@ -31,6 +31,7 @@ class LiveDecoder:
 
     codec = "H264"
     corrupt = 0
+    heard = 0.0
     ended = False
 
     def __init__(self, board: Switchboard) -> None:

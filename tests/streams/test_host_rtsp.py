@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,21 @@ def test_threads_do_not_pile_up_with_reconnects(gstreamer: Start, watch: Callabl
     seen.host.sync([spec(url=f"rtsp://127.0.0.1:{free_port()}/cam")])
     seen.until(lambda: seen.status().reconnects > 10)
     assert threading.active_count() <= before + 1
+
+
+@pytest.mark.parametrize("watch", [open_stream], ids=["we receive"], indirect=True)
+def test_only_key_frames_where_that_is_asked_for(gstreamer: Start, watch: Callable[..., Watch]) -> None:
+    """One picture in ten, 25 a second, is a key frame; asking for all again brings all back."""
+    server, seen = gstreamer({"/cam": h264()}), watch()
+    keys = spec(url=server.url(), sampling=Sampling(fps=25, key_frames=True))
+    seen.host.sync([keys])
+    seen.until(lambda: seen.count() >= 6)
+    frames = seen.frames["gate"]
+    gaps = [after.monotonic - before.monotonic for before, after in pairwise(frames[1:])]
+    assert 0.3 < float(np.median(gaps)) < 0.6, "10 pictures at 25 a second"
+    assert seen.status().reconnects == 0
+    seen.host.sync([keys.model_copy(update={"sampling": Sampling(fps=25), "revision": 2})])
+    seen.until(lambda: seen.status().fps_read > 15)
 
 
 @pytest.mark.parametrize("watch", [open_stream], ids=["we receive"], indirect=True)

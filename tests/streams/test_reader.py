@@ -28,7 +28,12 @@ class Rig:
     """A reader on fakes, and a diary of its states."""
 
     def __init__(
-        self, attempts: list[Any], *, wants: bool = True, limits: ReaderLimits | None = None
+        self,
+        attempts: list[Any],
+        *,
+        wants: bool = True,
+        limits: ReaderLimits | None = None,
+        source: Source | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.camera = ScriptedCamera(self.clock, attempts, self.stop)
@@ -36,7 +41,7 @@ class Rig:
         self.delivered: list[tuple[Image, float, float]] = []
         self.states: list[tuple[StreamState, str]] = []
         self.reader = Reader(
-            SOURCE,
+            source or SOURCE,
             name="gate",
             wants=lambda now: wants,
             deliver=lambda *given: self.delivered.append(given),
@@ -108,6 +113,34 @@ def test_where_it_ends_up(attempts: list[Any], state: S, code: str, frames: int)
     view = rig.reader.view()
     assert (view.state, view.error_code, rig.tally.read) == (state, code, frames)
     assert all(decoder.released for decoder in rig.camera.decoders)
+
+
+@pytest.mark.parametrize(
+    ("key_frames", "misses", "frames", "code"),
+    [
+        (False, 1, 5, "stall"),  # silent for five seconds: whatever the camera sends, nothing was decoded
+        (True, 1, 6, ""),  # the next key frame is ten seconds away, pictures come all the time
+        (True, 7, 5, "stall"),  # none within half a minute: asked anew, the camera sends one at once
+    ],
+)
+def test_between_key_frames_a_camera_is_not_silent(
+    key_frames: bool, misses: int, frames: int, code: str
+) -> None:
+    rig = Rig(
+        [[*GOOD, *[-5.0] * misses, 5.0, "end"]], source=Source("rtsp://127.0.0.1/x", key_frames=key_frames)
+    )
+
+    class Hearing(ScriptedDecoder):
+        @property
+        def heard(self) -> float:  # type: ignore[override]
+            return rig.clock.now
+
+    rig.camera.open = lambda *_: Hearing(rig.clock, rig.camera._steps)  # type: ignore[method-assign]
+    rig.reader._open_source = rig.camera.open
+    rig.clock.wait = lambda event, seconds: event.set() or True  # type: ignore[method-assign,func-returns-value]
+    rig.run()
+    assert rig.tally.read == frames
+    assert (rig.reader.view().error_code, rig.reader.view().state) == (code, S.BACKOFF if code else S.PAUSED)
 
 
 def test_live_means_a_decoded_frame_not_an_open_connection() -> None:
