@@ -86,6 +86,8 @@ def name_fresh(table: Table, rows: Rows, fresh: Mask, ids: Ids) -> None:
         fresh: `(N,)` whether it is new.
         ids: `(N,)` its track.
     """
+    if not fresh.any():
+        return
     table["key"][rows[fresh]], table["again"][rows[fresh]] = ids[fresh], -1
     for row in rows[fresh & np.isin(ids, table["key"][table["again"] >= 0])].tolist():
         # a lost track that another came after is back: its key lives on with the heir

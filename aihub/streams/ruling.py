@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from aihub.errors import ConfigError
 from aihub.types import AnyResult, Detections, Frame, Observation
-from aihub.types.geometry import bottom_centre, points_in_polygon
+from aihub.types.geometry import Polygon, bottom_centre
 
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 Box = tuple[float, float, float, float]
@@ -78,7 +78,9 @@ def ids_of(found: Detections) -> Ids:
 def relative(frame: Frame, boxes: npt.NDArray[Any]) -> F64:
     """`(N, 4)` pixel boxes -> `(N, 4)` float64 relative to the picture, clipped to [0, 1]."""
     size = np.array([frame.width, frame.height, frame.width, frame.height], np.float64)
-    return np.clip(boxes / size, 0.0, 1.0)
+    shares: F64 = boxes / size
+    np.maximum(shares, 0.0, out=shares)  # np.clip takes four times as long for a handful of boxes
+    return np.minimum(shares, 1.0, out=shares)
 
 
 def label_of(found: Detections, row: int) -> str:
@@ -118,13 +120,18 @@ class Region:
     def __init__(self, zone: tuple[Point, ...]) -> None:
         self.polygon: F64 | None = np.array(zone, np.float64) if zone else None
         self.box: Box = WHOLE if self.polygon is None else hull(np.hstack([self.polygon, self.polygon]))
+        shape = None if self.polygon is None else Polygon(self.polygon)
+        # Four corners within the picture that hold an area of 1 are all of it.
+        whole = shape is not None and len(zone) == 4 and shape.area >= 1 - _EDGE
+        self._shape = None if whole else shape
 
     def holds(self, boxes: F64) -> Mask:
         """Which of `(N, 4)` relative boxes stand in the zone."""
-        if self.polygon is None:
+        if self._shape is None:
             return np.ones(len(boxes), np.bool_)
         # the even-odd rule leaves out some edges, and people cut off by the picture's end stand exactly on one
-        return points_in_polygon(np.clip(bottom_centre(boxes), _EDGE, 1 - _EDGE), self.polygon)
+        stand = bottom_centre(boxes)
+        return self._shape.holds(np.minimum(np.maximum(stand, _EDGE), 1 - _EDGE))
 
 
 class Streak:
@@ -187,6 +194,8 @@ class Ledger:
 
     def rows(self, ids: Ids) -> tuple[Rows, Mask]:
         """Row of each `(N,)` distinct id, and which of them are new; new rows are zeros."""
+        if not len(ids):
+            return np.zeros(0, np.intp), np.zeros(0, np.bool_)
         tracks = self.table["track"]
         order = np.argsort(tracks)
         place = np.searchsorted(tracks, ids, sorter=order)
@@ -201,7 +210,8 @@ class Ledger:
 
     def append(self, rows: npt.NDArray[np.void]) -> None:
         """Add whole rows."""
-        self.table = np.concatenate([self.table, rows])
+        if len(rows):
+            self.table = np.concatenate([self.table, rows])
 
     def keep(self, kept: Mask) -> None:
         """Forget all rows but the masked."""

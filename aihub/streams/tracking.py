@@ -123,6 +123,8 @@ class Track(Stage[TrackParams]):
             kind = "nothing" if found is None else found.task.value
             raise ConfigError(f"stage 'track' needs detections, but was given {kind}")
         now, begins = frame.monotonic, self._advance(frame)
+        if not len(found) and not len(self._tracks.id):  # most labels of most algorithms, most of the time
+            return replace(found, track_id=np.zeros(0, np.int64))
         order = _canonical_order(found)
         seen = _Seen.of(found, order)
         strong = np.flatnonzero(seen.scores >= self.params.high)

@@ -63,7 +63,38 @@ def bottom_centre(boxes: Floats) -> Floats:
     >>> bottom_centre(np.array([[0, 0, 2, 3.0]])).tolist()
     [[1.0, 3.0]]
     """
-    return np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+    points = np.empty((len(boxes), 2), np.result_type(boxes.dtype, np.float32))
+    points[:, 0] = (boxes[:, 0] + boxes[:, 2]) / 2
+    points[:, 1] = boxes[:, 3]
+    return points
+
+
+class Polygon:
+    """An area that many points are asked of: what its edges are is worked out once.
+
+    Args:
+        corners: `(K, 2)`, K >= 3, in either direction; the last joins the first.
+
+    Attributes:
+        area: as the shoelace formula has it; of parts that lie twice it counts both.
+    """
+
+    __slots__ = ("_begin_x", "_begin_y", "_end_y", "_slope", "area")
+
+    def __init__(self, corners: Floats) -> None:
+        x1, y1 = corners[None, :, 0].astype(np.float64), corners[None, :, 1].astype(np.float64)
+        x2, y2 = np.roll(x1, -1, axis=1), np.roll(y1, -1, axis=1)
+        self._begin_x, self._begin_y, self._end_y = x1, y1, y2
+        self._slope = (x2 - x1) / np.where(y2 == y1, 1.0, y2 - y1)
+        self.area = float(abs((x1 * y2 - x2 * y1).sum())) / 2
+
+    def holds(self, points: Floats) -> Bools:
+        """`(N, 2)` points -> `(N,)` bool by the even-odd rule. Edges may fall either way."""
+        x, y = points[:, 0:1], points[:, 1:2]
+        spans = (self._begin_y > y) != (self._end_y > y)
+        crosses = spans & (x < self._slope * (y - self._begin_y) + self._begin_x)
+        inside: Bools = np.bitwise_xor.reduce(crosses, axis=1)
+        return inside
 
 
 def points_in_polygon(points: Floats, polygon: Floats) -> Bools:
@@ -73,14 +104,7 @@ def points_in_polygon(points: Floats, polygon: Floats) -> Bools:
     >>> points_in_polygon(np.array([[0.5, 0.5], [1.5, 0.5]]), square).tolist()
     [True, False]
     """
-    x, y = points[:, 0:1], points[:, 1:2]
-    x1, y1 = polygon[None, :, 0], polygon[None, :, 1]
-    x2, y2 = np.roll(x1, -1, axis=1), np.roll(y1, -1, axis=1)
-    spans = (y1 > y) != (y2 > y)
-    rise = np.where(y2 == y1, 1.0, y2 - y1)
-    crosses = spans & (x < (x2 - x1) * (y - y1) / rise + x1)
-    inside: Bools = crosses.sum(axis=1) % 2 == 1
-    return inside
+    return Polygon(polygon).holds(points)
 
 
 def side_of_line(points: Floats, start: Floats, end: Floats) -> Floats:

@@ -6,7 +6,8 @@ Boxes are float32 pixels of the picture that was given, x1, y1, x2, y2, x to the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -33,6 +34,14 @@ class Result(Protocol):
     def to_json(self) -> Json:
         """A dict of plain values, `task` among them."""
         ...
+
+
+@lru_cache(maxsize=1024)
+def _among(labels: tuple[str, ...], names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Which labels are among `names`. Every frame of every stream asks it of the same few lists."""
+    table = np.array([label in names for label in labels], np.bool_)
+    table.flags.writeable = False
+    return table
 
 
 def _rounded(values: npt.NDArray[Any], digits: int) -> list[Any]:
@@ -85,14 +94,14 @@ class Detections:
 
     def __getitem__(self, rows: npt.NDArray[Any] | slice) -> Detections:
         """Rows by mask, index array or slice."""
-        return replace(
-            self,
-            xyxy=self.xyxy[rows],
-            confidence=self.confidence[rows],
-            class_id=self.class_id[rows],
-            track_id=None if self.track_id is None else self.track_id[rows],
-            keypoints=None if self.keypoints is None else self.keypoints[rows],
-            attributes=None if self.attributes is None else self._attributes_of(rows),
+        return Detections(
+            self.xyxy[rows],
+            self.confidence[rows],
+            self.class_id[rows],
+            self.labels,
+            None if self.track_id is None else self.track_id[rows],
+            None if self.keypoints is None else self.keypoints[rows],
+            None if self.attributes is None else self._attributes_of(rows),
         )
 
     def _attributes_of(self, rows: npt.NDArray[Any] | slice) -> tuple[Mapping[str, Any], ...]:
@@ -101,8 +110,7 @@ class Detections:
 
     def select(self, names: Sequence[str]) -> Detections:
         """Rows whose label is one of `names`."""
-        wanted = [index for index, label in enumerate(self.labels) if label in names]
-        return self[np.isin(self.class_id, wanted)]
+        return self[_among(self.labels, tuple(names))[self.class_id]]
 
     def names(self) -> list[str]:
         """Label of every row."""

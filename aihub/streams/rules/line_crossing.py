@@ -59,7 +59,10 @@ class LineCrossing(Stage[LineCrossingParams]):
 
     def process(self, frame: Frame, found: AnyResult | None) -> Findings:
         """See the class."""
-        objects, ids = detections_of(found, self.name), ids_of(detections_of(found, self.name))
+        objects = detections_of(found, self.name)
+        if not len(objects) and not len(self._tracks.table):
+            return Findings(objects, (), self._measures())
+        ids = ids_of(objects)
         size = np.array([frame.width, frame.height], np.float64)
         start, end = np.array(self.params.line) * size
         anchors = bottom_centre(objects.xyxy).astype(np.float64)
@@ -94,8 +97,10 @@ class LineCrossing(Stage[LineCrossingParams]):
                 key = f"track/{ids[k]}/crossing-{tracks['crossings'][rows[k]]}"
                 observations.append(observe(frame, objects, k, key, {"direction": direction}))
         self._tracks.keep(frame.monotonic - tracks["seen"] <= FORGET_S)
-        measures = {name.replace("-", "_"): float(count) for name, count in self._counts.items()}
-        return Findings(objects, tuple(observations), measures)
+        return Findings(objects, tuple(observations), self._measures())
+
+    def _measures(self) -> dict[str, float]:
+        return {name.replace("-", "_"): float(count) for name, count in self._counts.items()}
 
 
 def _between_ends(before: F64, after: F64, start: F64, end: F64) -> Mask:

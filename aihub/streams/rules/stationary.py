@@ -85,6 +85,8 @@ class Stationary(Stage[StationaryParams]):
     def process(self, frame: Frame, found: AnyResult | None) -> Findings:
         """See the class."""
         objects, now = detections_of(found, self.name), frame.monotonic
+        if not len(objects) and not len(self._places.table):
+            return Findings(objects, (), {"count": 0.0, "stationary": 0.0})
         boxes = relative(frame, objects.xyxy)
         scale = np.array([frame.width, frame.height, frame.width, frame.height], np.float64)
         ids = ids_of(objects)
@@ -115,6 +117,8 @@ class Stationary(Stage[StationaryParams]):
 
     def _settle(self, rows: Rows, ids: Ids, boxes: F64, now: float) -> None:
         """Begin a new place for each track, where it is now."""
+        if not len(rows):
+            return
         places = self._places.table
         places["owner"][rows] = -1
         for row in rows[
@@ -150,6 +154,8 @@ class Stationary(Stage[StationaryParams]):
 
     def _depart(self, rows: Rows, boxes: F64, ids: Ids, now: float) -> None:
         """Whoever is elsewhere for long enough begins a new place; the old one stays open for a moment."""
+        if not len(rows):
+            return
         places = self._places.table
         places["left"][rows[places["away"][rows] == 0]] = now
         places["away"][rows] += 1

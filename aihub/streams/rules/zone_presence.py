@@ -69,6 +69,8 @@ class ZonePresence(Stage[ZonePresenceParams]):
     def process(self, frame: Frame, found: AnyResult | None) -> Findings:
         """See the class."""
         objects, now = detections_of(found, self.name), frame.monotonic
+        if not len(objects) and not len(self._visits.table):
+            return Findings(objects, (), {"count": 0.0})
         boxes = relative(frame, objects.xyxy)
         inside = self._region.holds(boxes)
         rows = self._rows(objects, ids_of(objects), boxes, inside, now)
