@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_every_plot_is_there_as_xml_and_no_id_stands_twice() -> None:
     drawn = list(svgs(html))
     assert len(drawn) == 6
     for one in drawn:
-        ElementTree.fromstring(one)
+        ET.fromstring(one)
     ids = Outline(html).ids
     links = [address[1:] for address in Outline(html).addresses]
     links += re.findall(r"url\(#([^)]*)\)", html)
@@ -112,7 +112,7 @@ def test_nothing_from_a_result_is_taken_for_markup() -> None:
     assert outline.open == []
     assert "script" not in outline.tags
     for one in svgs(html):
-        ElementTree.fromstring(one)
+        ET.fromstring(one)
 
 
 def test_missed_targets_stand_at_the_top() -> None:

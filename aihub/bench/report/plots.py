@@ -106,10 +106,10 @@ def stack(one: Stack, salt: str = "") -> str:
 @contextmanager
 def _axes(salt: str, height: float = HEIGHT_IN) -> Iterator[tuple[Any, Any, list[str]]]:
     """A figure with axes to draw on; when that is done, its SVG is in the list."""
-    matplotlib, make = _library()
+    library, make = _library()
     done: list[str] = []
     # Ids in the SVG come from the salt: no two plots of a page share one, and they are the same each time.
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+    with library.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # letters that the measuring font lacks: the reader's browser has them
@@ -122,7 +122,7 @@ def _axes(salt: str, height: float = HEIGHT_IN) -> Iterator[tuple[Any, Any, list
 
 def _library() -> tuple[Any, Any]:
     try:
-        import matplotlib as library
+        import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -135,7 +135,7 @@ def _library() -> tuple[Any, Any]:
         FigureCanvasSVG(figure)  # of its own: pyplot keeps figures, and may look for a screen
         return figure
 
-    return library, make
+    return mpl, make
 
 
 def _logarithmic(axes: Any, ticks: list[float] | None = None) -> None:
