@@ -55,7 +55,8 @@ class Seen:
     def about(self) -> str:
         """How much it was measured on."""
         truth = self.report.truth
-        return f"{len(truth.pictures)} pictures, {len(truth.picture)} boxes of {len(truth.labels)} kinds"
+        kinds = f"{len(truth.labels)} kinds" if len(truth.labels) != 1 else truth.labels[0]
+        return f"{len(truth.pictures)} pictures, {len(truth.picture)} boxes of {kinds}"
 
 
 def look(predict: Predict, truth: Truth, model: str, labels: Sequence[str], rule: Rule | None = None) -> Seen:

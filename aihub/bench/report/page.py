@@ -153,28 +153,32 @@ def _plots(result: Result) -> Iterator[str]:
 
 
 def _table(result: Result, history: Sequence[Result]) -> str:
-    past = len(history) > 1
-    names = ["figure", "value", "95 %", "target", "met", "turns", *(["history"] if past else [])]
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join(_row(result, figure, history if past else ()) for figure in result.figures)
-    return f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n'
+    rows = [_cells(figure, history if len(history) > 1 else ()) for figure in result.figures]
+    # A suite without turns has no intervals: columns in which nothing stands are left out.
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    head = "".join(f"<th>{name or 'figure'}</th>" for name in names)
+    body = "".join(
+        f'<tr id="{escape(_anchor(result, figure), quote=True)}">'
+        + "".join(f'<td data-name="{name}">{row[name]}</td>' for name in names)
+        + "</tr>"
+        for figure, row in zip(result.figures, rows, strict=True)
+    )
+    return f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'
 
 
-def _row(result: Result, figure: Figure, history: Sequence[Result]) -> str:
+def _cells(figure: Figure, history: Sequence[Result]) -> dict[str, str]:
+    """HTML of each column by its head; the first has none on a phone."""
     detail = f"<small>{escape(figure.detail)}</small>" if figure.detail else ""
     against = f"<small>against {escape(figure.against)}</small>" if figure.against else ""
-    cells = {
+    return {
         "": f"{escape(figure.title)}{against}{detail}",
         "value": f"<b>{escape(_number(figure.value, figure.unit))}</b>",
         "95 %": _interval(figure),
         "target": escape(str(figure.target or "")),
         "met": _met(figure),
         "turns": str(len(figure.samples)) if figure.samples else "",
+        "history": _spark(figure, history),
     }
-    if history:
-        cells["history"] = _spark(figure, history)
-    shown = "".join(f'<td data-name="{name}">{value}</td>' for name, value in cells.items())
-    return f'<tr id="{escape(_anchor(result, figure), quote=True)}">{shown}</tr>'
 
 
 def _anchor(result: Result, figure: Figure) -> str:

@@ -2,7 +2,7 @@
 
 Data sets of one's own, each a folder given by a setting:
 
-- `coco`: COCO JSON (`test.json`, `val.json` or `annotations.json`) and its pictures beside it or in `images/`; any detector.
+- `coco`: COCO JSON (`test.json` or `annotations.json`) and its pictures beside it or in `images/`; any detector.
 - `faces`: as LFW: `NAME/NAME_0001.jpg` and `pairs.txt` with lines `NAME 1 2` and `NAME 1 OTHER 2`.
 - `speech`: recordings (WAV, FLAC, OGG, MP3), each with a UTF-8 text file of the same name; Chinese counts by characters.
 - `text`: pictures, each with a UTF-8 text file of the same name.
