@@ -106,7 +106,7 @@ def labels_of(stand: Stand, model: str) -> tuple[str, ...]:
 def loss(stand: Stand, truth: Truth, every: Truth, model: str, tune_s: float) -> None:
     """What the tuner's precision costs on a data set, and how far its boxes agree with those of float32 on more pictures.
 
-    Other precisions that the tuner let pass are measured beside it, chosen or not: which one is fastest may change.
+    Precisions below float32 are measured beside it, chosen or not: which one is fastest may change.
 
     Args:
         stand: the run.
@@ -121,10 +121,21 @@ def loss(stand: Stand, truth: Truth, every: Truth, model: str, tune_s: float) ->
     labels = labels_of(stand, model)
     runs = {"float32": Run(model, truth, every, labels, Engine(stand.engine.store))}
     for name, settings in _precisions(stand, model, tune_s).items():
+        chosen = runs.get("chosen")
+        if chosen is not None and (chosen.settings.backend, chosen.settings.precision) == (
+            settings.backend,
+            name,
+        ):
+            runs[name] = chosen
+            continue
         folder = stand.folder / f"precision-{model}-{name}"
         engine = Engine(stand.engine.store, profiles=folder)
         _keep(engine, folder, model, settings)
-        runs[name] = Run(model, truth, every, labels, engine)
+        run = Run(model, truth, every, labels, engine)
+        if (
+            run.settings.precision == settings.precision
+        ):  # the engine falls back to float32 where it cannot be loaded
+            runs[name] = run
     plain = runs["float32"]
     own = taken_for_truth(plain.said, every, labels)
     for name, run in list(runs.items())[1:]:
@@ -163,14 +174,17 @@ class Run:
 
 
 def _precisions(stand: Stand, model: str, tune_s: float) -> dict[str, RunSettings]:
-    """What the tuner chose, and its best settings of each other precision below float32 that it let pass."""
+    """What the tuner chose, and each precision below float32 that it did not find to compute something else.
+
+    The latter also where it had no time to try one, so that the figures of two runs are the same ones whatever won.
+    """
     report = stand.engine.tune(model, budget_s=tune_s)
-    passed = [one for one in report.trials if not one.rejected and one.settings.batch <= 1]
-    best: dict[str, RunSettings] = {}
-    for trial in sorted(passed, key=lambda one: one.items_per_s):
-        best[trial.settings.precision] = trial.settings
-    others = {name: one for name, one in best.items() if name not in ("f32", report.chosen.precision)}
-    return {"chosen": report.chosen, **others}
+    lower: dict[str, RunSettings] = {}
+    for trial in report.trials:
+        differs = trial.rejected and trial.deviation is not None
+        if trial.settings.precision != "f32" and trial.settings.batch <= 1 and not differs:
+            lower.setdefault(trial.settings.precision, trial.settings)
+    return {"chosen": report.chosen, **lower}
 
 
 def _keep(engine: Engine, folder: Path, model: str, settings: RunSettings) -> None:

@@ -146,8 +146,8 @@ def equal_error(same: F64, other: F64) -> float:
 
     Between two thresholds the mean of both rates where they come nearest to each other.
 
-    >>> equal_error(np.array([0.9, 0.8, 0.4]), np.array([0.5, 0.3, 0.2]))
-    0.3333333333333333
+    >>> round(equal_error(np.array([0.9, 0.8, 0.4]), np.array([0.5, 0.3, 0.2])), 4)
+    0.3333
     """
     if not len(same) or not len(other):
         return 0.0
