@@ -17,15 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 
-from aihub.algorithms.inference import infer
 from aihub.algorithms.registry import Registry
+from aihub.bench.accuracy import pictures
+from aihub.bench.accuracy.assets import read_image
 from aihub.engine import Engine, ModelStore
 from aihub.plugins import data_folder
-from aihub.types import Detections, Findings, Frame
+from aihub.types import Frame
 from aihub.types.geometry import box_iou
 
 GROUND = (0, 24, 60)
@@ -34,43 +34,31 @@ SAME = 0.5
 THRESHOLD = 0.4
 
 
-def labelled(folder: Path, task: str) -> Iterator[tuple[Frame, dict[str, Any]]]:
+def listed(folder: Path, task: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Pictures with their labels."""
     manifest = yaml.load((folder / "manifest.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     for entry in manifest["files"]:
         if entry["kind"] == "image" and entry["task"] == task and entry.get("labels"):
-            image = cv2.imread(str(folder / entry["path"]), cv2.IMREAD_COLOR)
-            if image is not None:
-                yield Frame(np.asarray(image, np.uint8)), entry["labels"]
+            yield folder / entry["path"], entry["labels"]
 
 
 def plates(folder: Path, engine: Engine) -> dict[str, str]:
     """Exactly read, wrongly read, and all, by the ground around the plate."""
-    algorithm = Registry(engine).get("plate-recognition")
+    rows = [(path, labels["plate"]) for path, labels in listed(folder, "plate-recognition")]
     told: dict[str, str] = {}
     for ground in GROUND:
-        right = wrong = every = 0
-        for frame, labels in labelled(folder, "plate-recognition"):
-            height, width = frame.image.shape[:2]
-            image = np.full((height + 2 * ground, width + 2 * ground, 3), 114, np.uint8)
-            image[ground : ground + height, ground : ground + width] = frame.image
-            result = infer(algorithm, [Frame(image)], {}, engine)[0]
-            assert isinstance(result, Findings)
-            assert isinstance(result.found, Detections)
-            read = {row["plate"] for row in result.found.attributes or () if row.get("plate")}
-            every += 1
-            right += labels["plate"] in read
-            wrong += bool(read - {labels["plate"]})
-        told[f"plates, {ground} px of ground"] = f"{right} of {every} exact, {wrong} wrong"
+        read = pictures.plates(Registry(engine), engine, rows, ground)
+        told[f"plates, {ground} px of ground"] = f"{read.exact} of {read.every} exact, {read.wrong} wrong"
     return told
 
 
 def things(folder: Path, engine: Engine) -> dict[str, str]:
     """Recall and precision of the detector behind the rules on the labelled COCO pictures, at one threshold for all labels."""
     hits = found = truth = 0
-    for frame, labels in labelled(folder, "object-detection"):
+    for path, labels in listed(folder, "object-detection"):
         if not isinstance(labels, dict) or "yolo" not in labels:
             continue
+        frame = Frame(read_image(path))
         seen = engine.detect("coco", frame, confidence=THRESHOLD).result(60)
         size = np.array([frame.width, frame.height] * 2, np.float64)
         rows = [(row[0].replace("_", " "), np.array(row[1:], np.float64)) for row in labels["yolo"]]

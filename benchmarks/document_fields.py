@@ -24,12 +24,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aihub.algorithms.builtin.text import ReadText, ReadTextParams
 from aihub.algorithms.examples import EPOCH
 from aihub.algorithms.fields import cn_id, credit_code, iso6346, luhn, mrz, vin
 from aihub.algorithms.fields.money import in_capitals
 from aihub.algorithms.inference import infer
 from aihub.algorithms.registry import Registry
+from aihub.bench.accuracy.text import REAL, media_pages, misread
 from aihub.engine import Engine, ModelStore
 from aihub.plugins import data_folder
 from aihub.scenes import gauges, markings, papers
@@ -41,16 +41,6 @@ MEASURED, TUNED = 1000, 0
 WITHIN_M = 0.01
 """How near a level counts as read."""
 Chance = np.random.Generator
-
-REAL = {
-    "en.jpg": "3 MovieShots Dataset To facilitate the shot type analysis in videos, we collect MovieShots, a large-scale "
-    "shot type annotation set that contains 46K shots from 7858 movies. The details of this dataset are specified as follows.",
-    "latin.jpg": "Alphabetum in mundo hodie frequentissime adhibitum est alphabetum Latinum.",
-    "text_rec.jpg": "韩国小馆",
-    "ch_en_num.jpg": "正品促销大桶装更划算强力去污符合国标-40°C深度防冻不结冰日常价¥10.0起日常价¥10.0起直击底价券后价¥5.8起"
-    "惊喜福利不容错过极速发货冰点标准破损就赔假一赔十",
-}
-"""What stands on the real pictures, as a person typed it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,43 +291,13 @@ def measure_fields(registry: Registry, engine: Predictor, first: int, each: int)
     )
 
 
-def edits(one: str, other: str) -> int:
-    """Levenshtein distance: characters put in, left out or changed."""
-    row = np.arange(len(other) + 1)
-    for index, sign in enumerate(one, 1):
-        change = row[:-1] + np.array([sign != mark for mark in other], int)
-        best = np.minimum(change, row[1:] + 1)
-        fresh = np.concatenate([[index], best])
-        row = np.minimum.accumulate(fresh - np.arange(len(fresh))) + np.arange(len(fresh))
-    return int(row[-1])
-
-
 def measure_characters(engine: Predictor, media: Path) -> None:
     """Character error rate on the real pictures; spaces do not count, lines may come in any order."""
     wrong = total = 0
-    for name, truth in REAL.items():
-        image = cv2.imread(str(media / "images/ocr" / name))
-        if image is None:
-            sys.stdout.write(f"{name} is not here\n")
-            continue
-        read = ReadText(ReadTextParams(), engine).process(Frame(np.asarray(image, np.uint8)), None)
-        lines = ["".join(line.split()) for line in read.text]
-        missed = _missed(lines, "".join(truth.split()))
-        wrong, total = wrong + missed, total + len("".join(truth.split()))
-        sys.stdout.write(f"  {name}: {missed} of {len(''.join(truth.split()))} characters\n")
-    if total:
-        sys.stdout.write(f"character error rate on real pictures: {wrong}/{total} = {wrong / total:.2%}\n")
-
-
-def _missed(lines: list[str], truth: str) -> int:
-    """Edits after every line that is there exactly was taken out; longest first."""
-    left: list[str] = []
-    for line in sorted(lines, key=len, reverse=True):
-        if line in truth:
-            truth = truth.replace(line, "\n", 1)
-        else:
-            left.append(line)
-    return edits("".join(left), truth.replace("\n", ""))
+    for one in misread(engine, media_pages(media)):
+        wrong, total = wrong + one.wrong, total + one.total
+        sys.stdout.write(f"  {one.name}: {one.wrong} of {one.total} characters\n")
+    sys.stdout.write(f"character error rate on real pictures: {wrong}/{total} = {wrong / total:.2%}\n")
 
 
 def measure_turns(registry: Registry, engine: Predictor, first: int, media: str) -> None:

@@ -27,6 +27,7 @@ import yaml
 from aihub.algorithms.hearing import HeardResult, hear
 from aihub.algorithms.registry import Registry
 from aihub.algorithms.sound_files import decode_sound
+from aihub.bench.accuracy.text import edits
 from aihub.engine import Engine, ModelStore
 from aihub.plugins import data_folder
 from aihub.scenes.tones import keys, noise
@@ -165,15 +166,7 @@ def distance(truth: list[str], said: list[str]) -> int:
     >>> distance("a b c".split(), "a x c d".split())
     2
     """
-    row = list(range(len(said) + 1))
-    for at, word in enumerate(truth, 1):
-        before, row[0] = row[0], at
-        for column, other in enumerate(said, 1):
-            before, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, before + (word != other)),
-            )
-    return row[-1]
+    return edits(truth, said)
 
 
 def suppression(bench: Bench) -> Figures:
