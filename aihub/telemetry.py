@@ -64,7 +64,7 @@ FRAME_AGE = Histogram(
 )
 FRAME_SECONDS = Histogram(
     "aihub_stream_step_seconds",
-    "A frame's time outside its stages: receive (network and decoding, CPU of every frame that came), convert, wait, results.",
+    "A frame's time outside its stages: receive (network and decoding, CPU of every frame that came), convert; wait, analyse and results make up its age.",
     ["step"],
     buckets=FINE_SECONDS,
     registry=REGISTRY,

@@ -94,8 +94,8 @@ class Costing:
         stand: engine, registry, progress bar.
         clips: what cameras play, see `camera_process.source_of`.
         seconds: of each run.
-        streams: at once, where nothing looks at them.
-        fps: analysed frames a second, where something does.
+        streams: at once.
+        fps: analysed frames a second of each, where something looks at them.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class Costing:
                 self._stand.engine.warm(algorithm.models())
                 for clip in self.clips:
                     self._boxes(clip, algorithm)
-                    with cameras([clip]) as urls:
-                        self._alone(urls[0], algorithm, base)
+                    with cameras([clip], count=self._streams) as urls:
+                        self._alone(urls, algorithm, base)
                 measured[name] = algorithm
         return measured
 
@@ -192,14 +192,18 @@ class Costing:
             times = [cpu(partial(_letterbox, image, spec), 3) for image in images]
             self.found.boxes[_box_key(spec)].append((mpixel, 1e3 * statistics.median(times)))
 
-    def _alone(self, url: str, algorithm: Algorithm, base: Baseline) -> None:
-        watched = [Watched(url, (algorithm.card.id,), self._fps)]
+    def _alone(self, urls: Sequence[str], algorithm: Algorithm, base: Baseline) -> None:
+        """Several streams that are looked at seldom, as in a hub: what comes often runs on warm caches and costs less."""
+        watched = [Watched(url, (algorithm.card.id,), self._fps) for url in urls]
         with hosted(self._stand.engine, self._stand.registry, watched) as running:
             taken = running.take(self._seconds)
-        mpixel, analysed = _mpixel(taken), taken.analysed[0]
+        mpixel, analysed = _mpixel(taken), sum(taken.analysed)
         if not analysed:
             raise NotHereError("no frame was analysed in time: the machine is too busy")
-        stream = base.cores(_codec(taken), mpixel, taken.read[0] / taken.seconds, analysed / taken.seconds)
+        stream = sum(
+            base.cores(_codec(taken), mpixel, read / taken.seconds, looked / taken.seconds)
+            for read, looked in zip(taken.read, taken.analysed, strict=True)
+        )
         beyond = max(0.0, taken.cpu_s - stream * taken.seconds) * 1e3 / analysed
         own = {key: 1e3 * mine / analysed for key, (mine, _) in taken.spent.items()}
         ran = {key: 1e3 * models / analysed for key, (_, models) in taken.spent.items()}

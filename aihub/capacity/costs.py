@@ -13,14 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aihub.errors import ConfigError, NotFoundError
+from aihub.errors import ConfigError, CostsMissingError, NotFoundError
 
 FILE = "costs.json"
 MEASURE = "aihub bench run costs"
-
-
-class NoCostsError(ConfigError):
-    """Nothing was measured on this machine yet, or not what is asked for."""
 
 
 class _Document(BaseModel):
@@ -155,11 +151,11 @@ class Costs(_Document):
         """What an algorithm is made of.
 
         Raises:
-            NoCostsError: it was not measured; says how.
+            CostsMissingError: it was not measured; says how.
         """
         found = self.algorithms.get(algorithm)
         if found is None:
-            raise NoCostsError(
+            raise CostsMissingError(
                 f"what {algorithm!r} costs was not measured",
                 hint=f"{MEASURE} --set 'algorithms=[{', '.join([*self.algorithms, algorithm])}]'",
             )
@@ -189,12 +185,12 @@ def remembered(home: Path) -> Costs:
     """The costs that were measured last on the machine with this home.
 
     Raises:
-        NoCostsError: none were; says how.
+        CostsMissingError: none were; says how.
     """
     try:
         return load(home / FILE)
     except NotFoundError:
-        raise NoCostsError(
+        raise CostsMissingError(
             "nothing has been measured on this machine yet, and a plan is only made from what was measured",
             hint=f"run `{MEASURE}` first (minutes), or name a file of costs",
         ) from None

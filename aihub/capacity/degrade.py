@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from aihub.capacity.costs import Costs
 from aihub.capacity.load import load_of
 from aihub.capacity.sizing import Sized, size
-from aihub.errors import InputError
+from aihub.errors import ParamsError
 from aihub.types.capacity import DegradeStep, PlanAsked, StreamGroup, megapixels
 
 Change = Callable[[StreamGroup], "tuple[StreamGroup, str] | None"]
@@ -64,7 +64,7 @@ def _fits(asked: PlanAsked, sized: Sized) -> bool:
 def _cheaper(changed: StreamGroup, group: StreamGroup, costs: Costs) -> bool:
     try:
         after = load_of(changed, costs)
-    except InputError:
+    except ParamsError:
         return False  # decoding key frames only was not measured for that codec
     now = load_of(group, costs)
     return after.cores < now.cores and after.service_ms <= now.service_ms and after.memory_mb <= now.memory_mb

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aihub.capacity.costs import MEASURE, Costs, DecodeCost, NoCostsError, Piece
-from aihub.errors import AihubError, InputError
+from aihub.capacity.costs import MEASURE, Costs, DecodeCost, Piece
+from aihub.errors import AihubError, CostsMissingError, ParamsError
 from aihub.types.capacity import StreamGroup, megapixels
 
 BITS_A_PIXEL = {"h264": 0.1, "h265": 0.05}
@@ -44,17 +44,17 @@ def pieces_of(group: StreamGroup, costs: Costs, field: str = "algorithms") -> di
     """What is done on each frame of a group, everything once.
 
     Raises:
-        InputError: an algorithm was not measured; `field` names it.
+        ParamsError: an algorithm was not measured; `field` names it.
     """
     found: dict[str, Piece] = {}
     for place, name in enumerate(group.algorithms):
         try:
             keys = costs.work(name).pieces
             found |= {key: costs.pieces[key] for key in keys}
-        except NoCostsError as error:
-            raise InputError(error.message, hint=error.hint, field=f"{field}[{place}]") from None
+        except CostsMissingError as error:
+            raise ParamsError(error.message, hint=error.hint, field=f"{field}[{place}]") from None
         except KeyError as error:
-            raise InputError(
+            raise ParamsError(
                 f"the costs lack a part of {name!r}: {error.args[0]}", hint=MEASURE, field=f"{field}[{place}]"
             ) from None
     return found
@@ -69,7 +69,7 @@ def load_of(group: StreamGroup, costs: Costs, where: str = "") -> StreamLoad:
         where: how the group is called in errors, such as `groups[0].`.
 
     Raises:
-        InputError: something of it was not measured; `field` names it.
+        ParamsError: something of it was not measured; `field` names it.
     """
     mpixel = megapixels(group.resolution)
     decode, full = _decoding(group, costs, where)
@@ -112,7 +112,7 @@ def _decoding(group: StreamGroup, costs: Costs, where: str) -> tuple[DecodeCost,
 
 
 def _unmeasured(what: str, field: str) -> AihubError:
-    return InputError(
+    return ParamsError(
         f"what {what} costs was not measured",
         hint=f"{MEASURE} --set 'clips=[...]' with a clip of that kind",
         field=field,

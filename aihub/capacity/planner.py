@@ -8,7 +8,7 @@ from aihub.capacity.costs import Costs
 from aihub.capacity.degrade import degrade
 from aihub.capacity.load import BITS_A_PIXEL
 from aihub.capacity.sizing import Sized, latency_ms, machine_of, size
-from aihub.errors import InputError
+from aihub.errors import ParamsError
 from aihub.types.capacity import CapacityPlan, GroupPlan, MeasuredOn, PlanAsked, Storage, megapixels
 
 EVENT_KB = 2.0
@@ -23,11 +23,11 @@ def plan(asked: PlanAsked, costs: Costs) -> CapacityPlan:
         costs: what was measured on a machine of the kind.
 
     Raises:
-        InputError: two groups have one name, or something was not measured; names the field.
+        ParamsError: two groups have one name, or something was not measured; names the field.
     """
     twice = [name for name, count in Counter(group.name for group in asked.groups).items() if count > 1]
     if twice:
-        raise InputError(f"two groups are called {twice[0]!r}", field="groups")
+        raise ParamsError(f"two groups are called {twice[0]!r}", field="groups")
     sized, machine = size(asked, costs), machine_of(asked, costs)
     streams = sum(group.streams for group in asked.groups)
     needs = {need.resource: need for need in sized.needs}

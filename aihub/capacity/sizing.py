@@ -66,7 +66,7 @@ def size(asked: PlanAsked, costs: Costs, groups: Sequence[StreamGroup] | None = 
     """How many machines the groups take (those that are asked about, unless others are given).
 
     Raises:
-        InputError: something was not measured; names the field.
+        ParamsError: something was not measured; names the field.
     """
     chosen = asked.groups if groups is None else tuple(groups)
     loads = tuple(load_of(group, costs, f"groups[{place}].") for place, group in enumerate(chosen))

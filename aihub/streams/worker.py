@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Results = dict[str, AnyResult | AihubError]
 
-_WAIT, _RESULTS = FRAME_SECONDS.labels("wait"), FRAME_SECONDS.labels("results")
+_WAIT, _ANALYSE, _RESULTS = (FRAME_SECONDS.labels(step) for step in ("wait", "analyse", "results"))
 
 
 class FramePlan(Protocol):
@@ -203,8 +203,8 @@ class StreamAnalysis(Generic[PlanT]):
         if spec is None or self._plan is None:
             tally.dropped["failed"] += 1
             return
-        age = time.monotonic() - frame.monotonic
-        _WAIT.observe(age)
+        begun = time.monotonic()
+        age = begun - frame.monotonic
         if age > self._deadline_s:
             tally.dropped["late"] += 1
             return
@@ -215,6 +215,8 @@ class StreamAnalysis(Generic[PlanT]):
         planned = time.monotonic()
         self._on_results(spec, frame, results)
         done = time.monotonic()
+        _WAIT.observe(age)
+        _ANALYSE.observe(planned - begun)
         _RESULTS.observe(done - planned)
         tally.analysed_after(done - frame.monotonic)
 

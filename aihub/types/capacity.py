@@ -38,7 +38,7 @@ class StreamGroup(BaseModel):
     streams: int = Field(ge=1, le=MOST_STREAMS, description="How many.")
     algorithms: tuple[AlgorithmName, ...] = Field(
         min_length=1,
-        max_length=256,
+        max_length=64,
         description="Algorithm ids, all on every stream, with default parameters.",
     )
     fps: float = Field(5.0, gt=0, le=60, description="Analysed frames per second of each stream.")
@@ -81,7 +81,7 @@ class PlanAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    groups: tuple[StreamGroup, ...] = Field(min_length=1, max_length=100)
+    groups: tuple[StreamGroup, ...] = Field(min_length=1, max_length=50)
     latency_ms: float = Field(
         300.0,
         gt=0,

@@ -24,8 +24,8 @@ class Settings(Options):
             Those of your own cameras give costs that hold for them.
         algorithms: to measure; others cannot be planned with, unless they are made of the same stages.
         seconds: of each run.
-        streams: at once, where only decoding is measured.
-        fps: analysed frames a second, where an algorithm is measured.
+        streams: at once.
+        fps: analysed frames a second of each, where an algorithm is measured; near to what is planned for.
         into: file to write the costs to; empty for the hub's home.
     """
 
@@ -35,7 +35,7 @@ class Settings(Options):
     )
     seconds: float = Field(8.0, ge=1, le=120)
     streams: int = Field(2, ge=1, le=64)
-    fps: float = Field(8.0, ge=1, le=25)
+    fps: float = Field(4.0, ge=0.5, le=25)
     into: str = ""
 
 

@@ -92,7 +92,7 @@ def predicted_cores(costs: Costs, parts: list[Part], taken: Taken) -> float:
 
     Raises:
         NotHereError: a clip has a size that is not planned with.
-        InputError: something was not measured.
+        ParamsError: something was not measured.
     """
     total = 0.0
     for part, read, analysed, (_, height), codec in zip(
