@@ -131,6 +131,8 @@ class Costing:
             if remember_memory:
                 grown = max(0, resident_bytes() - before) / 1e6 / len(urls)
                 self.found.memory.append((_mpixel(taken), grown))
+        if not all(taken.read) or not any(taken.analysed):
+            raise NotHereError("a stream got no frame in time: the machine is too busy to be measured")
         self.found.codecs[_mpixel(taken)] = _codec(taken)
         self.found.rows.append(
             (
@@ -151,7 +153,7 @@ class Costing:
         ):
             taken = running.take(max(self._seconds, 2 * KEY_SPACING_S))
             # Those that were left out were received all the same: the cost goes on every picture that is sent.
-            sent = self.found.rows[-1][2] * taken.seconds
+            sent = taken.seconds * max(row[2] for row in self.found.rows if row[0] == _mpixel(taken))
             self.found.key[_codec(taken)].append((_mpixel(taken), 1e3 * taken.cpu_s / sent))
 
     def _look(self, clip: str) -> None:

@@ -64,6 +64,7 @@ def test_prediction_counts_every_stream_at_the_rates_it_had() -> None:
 def test_a_small_measurement_can_be_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An algorithm without a model, on one small clip: fast, and through everything that the suite goes through."""
     monkeypatch.setenv("AIHUB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(costing, "KEY_SPACING_S", 0.5)
     stand = Stand(tmp_path / "work")
     settings = costs.Settings(clips=(TINY,), algorithms=("motion-detection",), seconds=1, streams=1, fps=5)
     try:
