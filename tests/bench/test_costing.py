@@ -60,13 +60,22 @@ def test_prediction_counts_every_stream_at_the_rates_it_had() -> None:
     assert planner.predicted_cores(ROUND, parts, taken) == pytest.approx(expected / 1e3)
 
 
+def test_a_mix_of_what_could_not_be_measured_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    mix = (planner.Part(clip=TINY, algorithms=("people", "absent"), fps=1),)
+    with stand.part("mix x"):
+        planner._mix(stand, planner.Settings(), ROUND, "x", mix)
+    assert stand.skipped == {"mix x": "not measured alone: absent"}
+    assert not stand.figures
+
+
 @pytest.mark.timeout(240)
 def test_a_small_measurement_can_be_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An algorithm without a model, on one small clip: fast, and through everything that the suite goes through."""
     monkeypatch.setenv("AIHUB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(costing, "KEY_SPACING_S", 0.5)
     stand = Stand(tmp_path / "work")
-    settings = costs.Settings(clips=(TINY,), algorithms=("motion-detection",), seconds=1, streams=1, fps=5)
+    settings = costs.Settings(clips=(TINY,), algorithms=("motion-detection",), seconds=1, streams=1, fps=2)
     try:
         costs.run(stand, settings)
     finally:

@@ -64,6 +64,9 @@ def run(stand: Stand, settings: Settings) -> None:
 
 
 def _mix(stand: Stand, settings: Settings, costs: Costs, name: str, mix: tuple[Part, ...]) -> None:
+    unmeasured = sorted({one for part in mix for one in part.algorithms} - set(costs.algorithms))
+    if unmeasured:
+        raise NotHereError(f"not measured alone: {', '.join(unmeasured)}")
     errors, detail = [], ""
     with ExitStack() as opened:
         watched: list[Watched] = []
