@@ -2,7 +2,8 @@
 
     AihubError(message, hint=)            code = slug of the class, stable
     ├─ ConfigError                        a file or setting is wrong; carries where
-    │   └─ CardError                      a model or algorithm card is wrong
+    │   ├─ CardError                      a model or algorithm card is wrong
+    │   └─ CostsMissingError              nothing to plan with; says the command that measures it
     ├─ NotFoundError                      a name nobody knows; suggests the nearest
     │   ├─ AlgorithmNotFoundError
     │   ├─ ScenarioNotFoundError
@@ -80,6 +81,10 @@ class CardError(ConfigError):
     ) -> None:
         super().__init__(f"{where}: {message}" if where else message, hint=hint, field=field)
         self.where = where
+
+
+class CostsMissingError(ConfigError):
+    """What things cost has not been measured on this machine."""
 
 
 class NotFoundError(AihubError):

@@ -16,6 +16,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 REGISTRY = CollectorRegistry()
 
+FINE_SECONDS = (
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0
+)  # fmt: skip
+"""Buckets for parts of a frame: a rule takes tens of microseconds."""
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 INFERENCE_REQUESTS = Counter(
@@ -57,6 +61,20 @@ STREAM_FRAMES = Counter(
 )
 FRAME_AGE = Histogram(
     "aihub_stream_frame_age_seconds", "Decoded to analysed.", ["stream"], buckets=SECONDS, registry=REGISTRY
+)
+FRAME_SECONDS = Histogram(
+    "aihub_stream_step_seconds",
+    "A frame's time outside its stages: receive (network and decoding, CPU of every frame that came), convert; wait, analyse and results make up its age.",
+    ["step"],
+    buckets=FINE_SECONDS,
+    registry=REGISTRY,
+)
+STAGE_SECONDS = Histogram(
+    "aihub_stage_duration_seconds",
+    "Own time of a stage on a frame, without waiting for models.",
+    ["stage"],
+    buckets=FINE_SECONDS,
+    registry=REGISTRY,
 )
 STREAM_RECONNECTS = Counter(
     "aihub_stream_reconnects_total", "Reconnects by error code.", ["stream", "reason"], registry=REGISTRY

@@ -5,9 +5,11 @@ Ten chains that start with the same detector hang below one node, so the detecto
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,7 @@ from aihub.algorithms.base import Stage, StageError
 from aihub.algorithms.behalf import OnBehalf
 from aihub.algorithms.params import StageSpec
 from aihub.errors import AihubError, DeadlineError
-from aihub.telemetry import STAGE_FAILURES
+from aihub.telemetry import STAGE_FAILURES, STAGE_SECONDS
 from aihub.types import AnyResult, Bill, Frame, Predictor
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,22 @@ def links_of(stages: Iterable[StageSpec]) -> tuple[Link, ...]:
     return tuple(Link((kind.name, params.model_dump_json()), kind, params) for kind, params in stages)
 
 
+def work_key(path: Sequence[_Key]) -> str:
+    """Short name of a stage behind those before it, the same in every process: chains share work where these are equal.
+
+    Args:
+        path: name and settings of each stage from the first of the chain to this one.
+    """
+    told = hashlib.sha256(json.dumps([list(one) for one in path]).encode()).hexdigest()
+    return f"{path[-1][0]}-{told[:12]}"
+
+
+def work_keys(links: Sequence[Link]) -> tuple[str, ...]:
+    """`work_key` of every stage of a chain."""
+    path = [link.key for link in links]
+    return tuple(work_key(path[: place + 1]) for place in range(len(path)))
+
+
 class Node:
     """A stage in its place.
 
@@ -48,11 +66,13 @@ class Node:
         chains: how many chains go through it or end at it.
         spent: seconds that its own code has worked, without the time it waited for models. Only grows, and only on the
             thread that runs it.
+        metered: how much of `spent` the metrics know.
+        meter: where each frame's part of it is observed.
         bill: where the models that it asks put their seconds down; None when it asks none, or when they go elsewhere.
     """
 
-    __slots__ = ("begins", "bill", "chains", "children", "key", "logged_at", "parent", "siblings",
-                 "spent", "stage", "waits")  # fmt: skip
+    __slots__ = ("begins", "bill", "chains", "children", "key", "logged_at", "meter", "metered", "parent",
+                 "siblings", "spent", "stage", "waits")  # fmt: skip
 
     def __init__(
         self, link: Link, stage: Stage[Any], parent: Node | None, siblings: dict[_Key, Node], *, waits: bool
@@ -65,7 +85,8 @@ class Node:
         self.chains = 0
         self.waits = waits
         self.begins = parent is None and link.kind.begin is not Stage.begin
-        self.spent = 0.0
+        self.spent = self.metered = 0.0
+        self.meter = STAGE_SECONDS.labels(link.key[0])  # looked up once: a frame only observes
         self.bill: Bill | None = None
         self.logged_at = float("-inf")
 
@@ -170,6 +191,8 @@ def finish(order: Iterable[Node], frame: Frame, found: Found, until: float | Non
             found[node] = _failed(node, error)
         now = time.perf_counter()
         node.spent += (time.thread_time() if node.waits else now) - began
+        node.meter.observe(node.spent - node.metered)
+        node.metered = node.spent
     return found
 
 

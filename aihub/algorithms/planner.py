@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aihub.algorithms.algorithm import Algorithm
-from aihub.algorithms.chains import Chains, Node, begin, finish, links_of
+from aihub.algorithms.chains import Chains, Node, begin, finish, links_of, work_key
 from aihub.errors import AihubError
 from aihub.types import AnyResult, Frame, Predictor
 
@@ -71,6 +71,15 @@ class Plan:
         found = finish(order, frame, begin(order, frame))
         return {task: found[end] for task, (_, end) in self._ends.items() if end in found}
 
+    def spent(self) -> dict[str, tuple[float, float]]:
+        """Seconds that every stage has worked, and its models for it, since it was made; by `chains.work_key`.
+
+        Stages that left took theirs with them.
+        """
+        return {
+            work_key(_path(node)): (node.spent, node.bill.total if node.bill else 0.0) for node in self._order
+        }
+
     def costs(self) -> dict[str, float]:
         """Seconds that every task has cost since this was last asked, those removed meanwhile among them.
 
@@ -98,3 +107,13 @@ class Plan:
     def _publish(self, ends: dict[str, tuple[Algorithm, Node]]) -> None:
         self._ends = ends
         self._order = self._chains.order()
+
+
+def _path(node: Node) -> list[tuple[str, str]]:
+    """Name and settings of every stage from the first to this one."""
+    path = []
+    at: Node | None = node
+    while at is not None:
+        path.append(at.key)
+        at = at.parent
+    return path[::-1]

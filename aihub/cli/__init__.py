@@ -37,6 +37,7 @@ PLACES = {
     "cameras": Place("cameras", "Serve media files as RTSP cameras, or break such cameras.", RUN),
     "infer": Place("infer", "Run one algorithm on pictures, here, without a hub.", RUN),
     "bench": Place("bench", "Measure this machine and this release; compare two runs.", RUN),
+    "plan": Place("plan", "How many machines so many cameras take, from measured costs.", RUN),
     "algorithms": Place("algorithms", "What the hub can do, by name.", MANAGE),
     "scenarios": Place("scenarios", "Algorithms that one application system needs together.", MANAGE),
     "models": Place("models", "Weights: list, bring, verify, tune, evaluate, compare.", MANAGE),

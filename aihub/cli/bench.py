@@ -22,6 +22,7 @@ from aihub.bench.compare import Change, Comparison
 from aihub.bench.compare import compare as set_side_by_side
 from aihub.bench.report import markdown, page
 from aihub.bench.results import Figure, Result, load, load_all, save
+from aihub.cli.bench_profile import profile_stream
 from aihub.cli.output import JsonFlag, error_console, print_json, print_table, say
 from aihub.errors import InputError
 
@@ -31,6 +32,7 @@ REGRESSION = 3
 app = typer.Typer(
     no_args_is_help=True, help="Measure: how many cameras, at what delay, how accurate, worse than before?"
 )
+app.command("profile")(profile_stream)
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results are kept.")]
 
 

@@ -33,6 +33,7 @@ from aihub.types.answers import (
     Stream,
     StreamResult,
 )
+from aihub.types.capacity import CapacityPlan, PlanAsked, StreamGroup
 from aihub.types.feedback import Feedback, KeptPicture, LabelledBox, Verdict
 from aihub.types.galleries import GalleryInfo, SubjectInfo
 from aihub.types.jobs import JobInfo, JobOutput, JobState, JobStep
@@ -45,6 +46,7 @@ __all__ = [
     "AlgorithmInfo",
     "AsyncAihubClient",
     "AuditNote",
+    "CapacityPlan",
     "Check",
     "ErrorCode",
     "Feedback",
@@ -64,11 +66,13 @@ __all__ = [
     "LiveHeard",
     "ManyAnswer",
     "NewKey",
+    "PlanAsked",
     "Problem",
     "Ready",
     "Sink",
     "SpeechModel",
     "Stream",
+    "StreamGroup",
     "StreamResult",
     "SubjectInfo",
     "TenantInfo",

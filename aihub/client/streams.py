@@ -9,6 +9,7 @@ from aihub.client.calls import Call, Pages, call, content, given, many, nothing,
 from aihub.client.inputs import TaskLike, plain, task_of
 from aihub.types import StreamState
 from aihub.types.answers import Stream, StreamResult
+from aihub.types.capacity import CapacityPlan, PlanAsked
 
 
 class StreamCalls:
@@ -76,3 +77,17 @@ class StreamCalls:
             StreamError: none came; the message says in what state the stream is.
         """
         return Call(content, ids=(stream_id,))
+
+    @call("POST", "/v1/plan")
+    def plan(self, asked: PlanAsked | Mapping[str, Any]) -> Call[CapacityPlan]:
+        """How many machines so many streams take, from what was measured on the hub's machine.
+
+        Args:
+            asked: `groups` of streams, each with `streams`, `algorithms`, `fps` and more; `latency_ms`, `machine`, `machines`.
+
+        Raises:
+            ParamsError: an algorithm is unknown or was not measured; `field` says which.
+            CostsMissingError: nothing has been measured there yet.
+        """
+        body = asked.model_dump(mode="json") if isinstance(asked, PlanAsked) else plain(asked)
+        return Call(one(CapacityPlan), json=body, again=True)

@@ -30,6 +30,7 @@ DOCS = "/docs/errors"
 STATUS: dict[type[AihubError], int] = {
     AihubError: 500,
     errors.ConfigError: 500,
+    errors.CostsMissingError: 503,
     errors.NotFoundError: 404,
     errors.ModelNotFoundError: 503,  # callers name algorithms; a model that is not known is our own gap
     errors.InputError: 400,

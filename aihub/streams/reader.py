@@ -28,9 +28,12 @@ from aihub.streams.probe import Probed, probing
 from aihub.streams.sampling import RateGuard
 from aihub.streams.sources import Source, redact_address
 from aihub.streams.tally import Tally
+from aihub.telemetry import FRAME_SECONDS
 from aihub.types import Image, StreamState
 
 logger = logging.getLogger(__name__)
+
+_RECEIVE, _CONVERT = FRAME_SECONDS.labels("receive"), FRAME_SECONDS.labels("convert")
 
 _MISSES = 50
 """Grabs in a row without a frame, each at once, after which a connection is taken for lost."""
@@ -267,6 +270,8 @@ class Reader:
         corrupt_before = tally.dropped["corrupt"]
         while not stopping.is_set():
             self._enter("read", read_timeout_s)
+            # CPU of this thread, since most of a grab is waiting for the network.
+            began = time.thread_time()
             grabbed = decoder.grab()
             self._inside = None
             now = clock.monotonic()
@@ -277,6 +282,7 @@ class Reader:
                 misses += 1
                 self._check_silence(now - (last if self._live_since is None else self._heard()), misses)
                 continue
+            _RECEIVE.observe(time.thread_time() - began)
             last, misses = now, 0
             self._last_frame = now
             if self._live_since is None:
@@ -289,7 +295,9 @@ class Reader:
                 clock.wait(stopping, pause_s)
 
     def _hand_over(self, decoder: Decoder, now: float) -> None:
+        began = time.thread_time()
         picture = decoder.retrieve()
+        _CONVERT.observe(time.thread_time() - began)
         if self._stopping.is_set():
             return
         self._tally.sampled += 1

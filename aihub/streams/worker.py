@@ -17,11 +17,14 @@ from aihub.errors import AihubError
 from aihub.streams.sampling import MotionGate
 from aihub.streams.slot import Slot
 from aihub.streams.tally import Tally
+from aihub.telemetry import FRAME_SECONDS
 from aihub.types import AnyResult, Frame, StreamSpec
 
 logger = logging.getLogger(__name__)
 
 Results = dict[str, AnyResult | AihubError]
+
+_WAIT, _ANALYSE, _RESULTS = (FRAME_SECONDS.labels(step) for step in ("wait", "analyse", "results"))
 
 
 class FramePlan(Protocol):
@@ -200,14 +203,22 @@ class StreamAnalysis(Generic[PlanT]):
         if spec is None or self._plan is None:
             tally.dropped["failed"] += 1
             return
-        if time.monotonic() - frame.monotonic > self._deadline_s:
+        begun = time.monotonic()
+        age = begun - frame.monotonic
+        if age > self._deadline_s:
             tally.dropped["late"] += 1
             return
         if spec.sampling.motion_gate and not self._gate.passes(frame):
             tally.dropped["still"] += 1
             return
-        self._on_results(spec, frame, self._plan.run(frame))
-        tally.analysed_after(time.monotonic() - frame.monotonic)
+        results = self._plan.run(frame)
+        planned = time.monotonic()
+        self._on_results(spec, frame, results)
+        done = time.monotonic()
+        _WAIT.observe(age)
+        _ANALYSE.observe(planned - begun)
+        _RESULTS.observe(done - planned)
+        tally.analysed_after(done - frame.monotonic)
 
     def _complain(self, error: Exception) -> None:
         now = time.monotonic()

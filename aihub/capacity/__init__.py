@@ -1,0 +1,1 @@
+"""How many machines: from costs that were measured to cores, memory, network, storage, delay. Pure computing."""
