@@ -24,50 +24,59 @@ app = typer.Typer(add_completion=False)
 _LATENCY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s)?")
 
 
+Streams = Annotated[int | None, typer.Option(metavar="N", help="Cameras.")]
+Algorithms = Annotated[str | None, typer.Option(metavar="A,B,...", help="Algorithms, all on every camera.")]
+Fps = Annotated[float, typer.Option(help="Analysed frames a second of each camera.")]
+Resolution = Annotated[str, typer.Option(help="Of the cameras: 2160p to 240p.")]
+Codec = Annotated[str, typer.Option(help="h264 or h265.")]
+SourceFps = Annotated[float, typer.Option(help="Frames a second that a camera sends.")]
+KeyFrames = Annotated[bool, typer.Option("--key-frames", help="Decode key frames only.")]
+Mbit = Annotated[float | None, typer.Option(help="Mbit/s of a camera.", show_default="by its pictures")]
+Latency = Annotated[str, typer.Option(metavar="300ms", help="95 % of the frames have results by then.")]
+Cores = Annotated[
+    int | None,
+    typer.Option("--cores-per-machine", metavar="N", help="Cores of a machine.", show_default="as measured"),
+]
+Gpus = Annotated[int, typer.Option("--gpus-per-machine", "--gpus", help="GPUs of a machine.")]
+MemoryGb = Annotated[
+    float | None, typer.Option("--memory-gb", help="Memory of a machine, GB.", show_default="as measured")
+]
+NetworkMbit = Annotated[float, typer.Option("--network-mbit", help="What a machine can receive, Mbit/s.")]
+Machines = Annotated[
+    int | None, typer.Option(help="Machines that there are; what to give up is planned to fit them.")
+]
+EventsPerDay = Annotated[float, typer.Option("--events-per-day", help="Events of a camera a day.")]
+RetentionDays = Annotated[float, typer.Option("--retention-days", help="How long events are kept.")]
+Mix = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.yaml", help="Several groups of cameras: the document of POST /v1/plan."),
+]
+CostsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Measured costs.", show_default="those measured on this machine"),
+]
+
+
 @app.command()
 def plan(
-    streams: Annotated[int | None, typer.Option(metavar="N", help="Cameras.")] = None,
-    algorithms: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Algorithms, all on every camera.")
-    ] = None,
-    fps: Annotated[float, typer.Option(help="Analysed frames a second of each camera.")] = 5.0,
-    resolution: Annotated[str, typer.Option(help="Of the cameras: 2160p to 240p.")] = "1080p",
-    codec: Annotated[str, typer.Option(help="h264 or h265.")] = "h264",
-    source_fps: Annotated[float, typer.Option(help="Frames a second that a camera sends.")] = 25.0,
-    key_frames: Annotated[bool, typer.Option("--key-frames", help="Decode key frames only.")] = False,
-    mbit: Annotated[
-        float | None, typer.Option(help="Mbit/s of a camera.", show_default="by its pictures")
-    ] = None,
-    latency: Annotated[
-        str, typer.Option(metavar="300ms", help="95 % of the frames have results by then.")
-    ] = "300ms",
-    cores: Annotated[
-        int | None,
-        typer.Option(
-            "--cores-per-machine", metavar="N", help="Cores of a machine.", show_default="as measured"
-        ),
-    ] = None,
-    gpus: Annotated[int, typer.Option("--gpus-per-machine", "--gpus", help="GPUs of a machine.")] = 0,
-    memory: Annotated[
-        float | None,
-        typer.Option("--memory-gb", help="Memory of a machine, GB.", show_default="as measured"),
-    ] = None,
-    network: Annotated[
-        float, typer.Option("--network-mbit", help="What a machine can receive, Mbit/s.")
-    ] = 1000.0,
-    machines: Annotated[
-        int | None, typer.Option(help="Machines that there are; what to give up is planned to fit them.")
-    ] = None,
-    events: Annotated[float, typer.Option("--events-per-day", help="Events of a camera a day.")] = 10.0,
-    retention: Annotated[float, typer.Option("--retention-days", help="How long events are kept.")] = 30.0,
-    mix: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.yaml", help="Several groups of cameras: the document of POST /v1/plan."),
-    ] = None,
-    costs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Measured costs.", show_default="those measured on this machine"),
-    ] = None,
+    streams: Streams = None,
+    algorithms: Algorithms = None,
+    fps: Fps = 5.0,
+    resolution: Resolution = "1080p",
+    codec: Codec = "h264",
+    source_fps: SourceFps = 25.0,
+    key_frames: KeyFrames = False,
+    mbit: Mbit = None,
+    latency: Latency = "300ms",
+    cores: Cores = None,
+    gpus: Gpus = 0,
+    memory: MemoryGb = None,
+    network: NetworkMbit = 1000.0,
+    machines: Machines = None,
+    events: EventsPerDay = 10.0,
+    retention: RetentionDays = 30.0,
+    mix: Mix = None,
+    costs: CostsFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Say how many machines so many cameras take, what runs out first, and what to give up where there are too few.
