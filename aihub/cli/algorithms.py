@@ -119,6 +119,9 @@ def check(
         str | None, typer.Argument(metavar="ALGORITHM", help="Id of an algorithm, or --all.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Check every algorithm.")] = False,
+    domain: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Check every algorithm of a domain.")
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option(metavar="CARD.yaml", help="Check a card that is no algorithm of the hub yet."),
@@ -132,9 +135,9 @@ def check(
 
     Weights or media that are not here are no failure: what needs them is skipped, and it says so.
     """
-    if [every, algorithm is not None, file is not None].count(True) != 1:
+    if [every, algorithm is not None, file is not None, domain is not None].count(True) != 1:
         raise InputError(
-            "name one algorithm, or give --all or --file", hint="`aihub algorithms list` shows them"
+            "name one algorithm, or give --all, --domain or --file", hint="`aihub algorithms list` shows them"
         )
     here = quiet_settings()
     media = Path(here.test_media) if here.test_media else None
@@ -143,9 +146,7 @@ def check(
         Runtime(here, kind="cli") as runtime,
         Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress,
     ):
-        chosen = [runtime.registry.get(algorithm)] if algorithm else runtime.registry.list()
-        if file is not None:
-            chosen = [Algorithm(load_card(file, AlgorithmCard), runtime.predictor, file)]
+        chosen = _chosen(runtime, algorithm, domain, file)
         failures = runtime.registry.failures if every else []
         bar = progress.add_task("checking", total=len(chosen))
         reports = check_all(
@@ -164,6 +165,21 @@ def check(
         say(f"{len(reports)} checked in {time.monotonic() - begun:.0f} s")
     if failures or any(not report.passed or report.state is Readiness.BROKEN for report in reports):
         raise typer.Exit(1)
+
+
+def _chosen(runtime: Runtime, name: str | None, domain: str | None, file: Path | None) -> list[Algorithm]:
+    """What is to be checked: one by name, a card's file, those of a domain, or all."""
+    if name is not None:
+        return [runtime.registry.get(name)]
+    if file is not None:
+        return [Algorithm(load_card(file, AlgorithmCard), runtime.predictor, file)]
+    everything = runtime.registry.list()
+    if domain is None:
+        return everything
+    domains = sorted({one.card.domain for one in everything})
+    if domain not in domains:
+        raise InputError(f"no domain {domain!r}", field="domain", hint=f"domains: {', '.join(domains)}")
+    return [one for one in everything if one.card.domain == domain]
 
 
 @app.command("add")
