@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aihub.bench.bare import BareOnnxRuntime, Feeds, in_lanes
+from aihub.bench.bare import BareOnnxRuntime, Clock, Feeds, in_lanes
 from aihub.bench.results import Curve
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.subjects import Subject
-from aihub.bench.turns import Turns
+from aihub.bench.turns import Turns, take_turns
 from aihub.engine.backends import RUNS_ON_DEVICE, backends
 from aihub.engine.machine import cores
 from aihub.engine.measure import copied, deviation
@@ -58,8 +58,25 @@ class Grid:
         ]  # fmt: skip
 
 
-def sweep(stand: Stand, subject: Subject, grid: Grid, *, turns: int, seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """How the grid is measured.
+
+    Attributes:
+        turns: how often each setting is.
+        seconds: of one measurement.
+        clock: `wall` for what callers get; `cpu` for what it costs, on a machine with neighbours.
+    """
+
+    turns: int
+    seconds: float
+    clock: Clock = "wall"
+
+
+def sweep(stand: Stand, subject: Subject, grid: Grid, how: Pass) -> None:
     """Add speeds as ratios to the base, curves of throughput and latency, and how close each precision is to float32.
+
+    By the clock `cpu`, speeds are those of a second of CPU, and there are no curves of them.
 
     Raises:
         NotHereError: nothing of the grid runs here.
@@ -68,15 +85,16 @@ def sweep(stand: Stand, subject: Subject, grid: Grid, *, turns: int, seconds: fl
     reference = copied_run(subject, RunSettings(batch=1 if subject.pictures else 0))
     for (name, precision), group in grid.groups(subject).items():
         with stand.part(f"{subject.name}: {name} {precision}"):
-            taken, ran = _measure(subject, group, turns, seconds, stand)
+            taken, ran = _measure(subject, group, how, stand)
             for settings in ran:
-                _add(stand, subject, settings, taken)
+                _add(stand, subject, settings, taken, how)
                 line = f"{name} {precision}, {settings.threads} x {settings.parallel}"
                 curves.setdefault(line, []).append((settings, taken.median(str(settings))))
             _agreement(stand, subject, ran[0], reference)
     if not curves:
         raise NotHereError(f"{subject.name}: none of the backends and precisions asked for is here")
-    _curves(stand, subject, curves)
+    if how.clock == "wall":
+        _curves(stand, subject, curves)
 
 
 def copied_run(subject: Subject, settings: RunSettings, feeds: Feeds | None = None) -> dict[str, np.ndarray]:
@@ -102,7 +120,7 @@ def _open(subject: Subject, settings: RunSettings) -> Session:
 
 
 def _measure(
-    subject: Subject, group: Sequence[RunSettings], turns: int, seconds: float, stand: Stand
+    subject: Subject, group: Sequence[RunSettings], how: Pass, stand: Stand
 ) -> tuple[Turns, list[RunSettings]]:
     """Costs of the group's settings and of the base, in seconds an item; and which of them could be run."""
     costs: dict[str, Callable[[], float]] = {}
@@ -111,7 +129,7 @@ def _measure(
         base = BareOnnxRuntime(subject.graph, 1, spinning=False)
         open_.callback(base.close)
         one = subject.feeds()
-        costs[BASE] = lambda: in_lanes(lambda: base.run(one), cores(), seconds)
+        costs[BASE] = lambda: in_lanes(lambda: base.run(one), cores(), how.seconds, clock=how.clock)
         for settings in group:
             try:
                 session = _open(subject, settings)
@@ -122,25 +140,31 @@ def _measure(
             if settings.batch > 1 and not session.batchable:
                 stand.skipped[f"{subject.name}: batches"] = "the graph takes one item at a time"
                 continue
-            costs[str(settings)] = _cost(session, settings, subject.feeds(max(1, settings.batch)), seconds)
+            costs[str(settings)] = _cost(session, settings, subject.feeds(max(1, settings.batch)), how)
             ran.append(settings)
         if not ran:
             raise NotHereError("no session opens")
-        return stand.take_turns(costs, turns), ran
+        # The part takes the machine's pace at both its ends: taken at each of these short slices it would cost more than they.
+        return take_turns(costs, how.turns, step=stand.say), ran
 
 
-def _cost(session: Session, settings: RunSettings, feeds: Feeds, seconds: float) -> Callable[[], float]:
+def _cost(session: Session, settings: RunSettings, feeds: Feeds, how: Pass) -> Callable[[], float]:
     items = max(1, settings.batch)
-    return lambda: in_lanes(lambda: session.run(feeds), settings.parallel, seconds) / items
+    return lambda: (
+        in_lanes(lambda: session.run(feeds), settings.parallel, how.seconds, clock=how.clock) / items
+    )
 
 
-def _add(stand: Stand, subject: Subject, settings: RunSettings, taken: Turns) -> None:
+def _add(stand: Stand, subject: Subject, settings: RunSettings, taken: Turns, how: Pass) -> None:
     items = max(1, settings.batch)
     cost = taken.median(str(settings))
+    told = f"{1 / cost:.4g} items/s, {_latency_ms(settings, cost):.3g} ms a run"
+    if how.clock == "cpu":
+        told = f"{1e3 * cost:.4g} ms of CPU an item"
     stand.ratio(
         f"speed/{subject.slug}/{settings.backend}-{settings.precision}-t{settings.threads}-b{items}",
         f"{subject.name} on {settings} / {BASE}", taken, BASE, str(settings), better="higher",
-        detail=f"{1 / cost:.4g} items/s, {_latency_ms(settings, cost):.3g} ms a run; turns {taken.spread(BASE, str(settings))}",
+        detail=f"{told}; turns {taken.spread(BASE, str(settings))}",
         labels={"model": subject.name, "backend": settings.backend, "precision": settings.precision,
                 "threads": str(settings.threads), "batch": str(items)},
     )  # fmt: skip

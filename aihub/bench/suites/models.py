@@ -10,12 +10,12 @@ from pydantic import Field
 
 from aihub.bench import by_hand, mlperf
 from aihub.bench.accelerators import accelerated
-from aihub.bench.bare import BareOnnxRuntime, in_lanes
+from aihub.bench.bare import BareOnnxRuntime, Clock, in_lanes
 from aihub.bench.scenarios import Scenario
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.subjects import Drawn, Subject, drawn, names, subject
 from aihub.bench.suite import Options
-from aihub.bench.sweep import Grid, sweep
+from aihub.bench.sweep import Grid, Pass, sweep
 from aihub.engine.engine import Engine
 from aihub.engine.machine import cores
 
@@ -37,6 +37,7 @@ class Settings(Options):
         batches: items in one run.
         turns: how often each is measured, after a turn that warms up.
         slice_s: seconds of one measurement in the sweep.
+        clock: of the sweep: `wall`, or `cpu` where neighbours take the machine from time to time.
         tune_s: the tuner's budget for a model.
         hand_s: seconds of one measurement against loops by hand.
         benchmark_apps: whether the runtimes' own benchmark programs are run, where they are here.
@@ -58,6 +59,7 @@ class Settings(Options):
     batches: tuple[int, ...] = Field((1, 2, 4, 8), min_length=1)
     turns: int = Field(5, ge=1, le=100)
     slice_s: float = Field(0.5, ge=0.02, le=60)
+    clock: Clock = "wall"
     tune_s: float = Field(10.0, ge=0.1, le=600)
     hand_s: float = Field(2.0, ge=0.02, le=60)
     benchmark_apps: bool = True
@@ -109,7 +111,7 @@ def _measure(stand: Stand, one: Subject, settings: Settings, parts: set[Part]) -
     if "sweep" in parts:
         grid = Grid(settings.backends, settings.precisions, settings.threads, settings.batches)
         with stand.part(f"{one.name}: sweep"):
-            sweep(stand, one, grid, turns=settings.turns, seconds=settings.slice_s)
+            sweep(stand, one, grid, Pass(settings.turns, settings.slice_s, settings.clock))
     if parts & {"tuned", "scenarios"}:
         with stand.part(f"{one.name}: tuning"):
             begun = time.perf_counter()
