@@ -8,12 +8,15 @@ A model gets what its metadata asks for, an algorithm a picture of 640 x 640 pix
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from aihub.bench.clients.running import KEY
 from aihub.bench.clients.seen import Seen
 
 WAIT_S = 60.0
+REFUSED = ("429", "StatusCode.RESOURCE_EXHAUSTED")
+"""What the two clients call a refusal."""
 
 
 def make_input(triton: Any, client: Any, model: str, headers: dict[str, str]) -> Any:
@@ -44,23 +49,53 @@ def encoded(triton: Any, picture: bytes) -> Any:
     return made
 
 
-def drive(kind: str, address: str, model: str, key: str, until: float, picture: bytes) -> list[float]:
-    """One caller: ask, wait for the answer, ask again; seconds of each answer.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every caller asks, and when.
+
+    Attributes:
+        kind: `http` or `grpc`.
+        address: host and port.
+        model: its name.
+        key: of the hub.
+        picture: an encoded one; empty to ask with pixels.
+        ready: where all callers meet once their connections are open.
+        seconds: how long they ask from then on.
+    """
+
+    kind: str
+    address: str
+    model: str
+    key: str
+    picture: bytes
+    ready: threading.Barrier
+    seconds: float
+
+
+def drive(asked: Asked) -> Seen:
+    """One caller: ask, wait for the answer, ask again, once at least.
 
     Raises:
-        InferenceServerException: an answer was none.
+        InferenceServerException: an answer was neither good nor a refusal.
     """
-    triton = importlib.import_module(f"tritonclient.{kind}")
-    headers, times = {"authorization": f"Bearer {key}"}, []
-    limit = {"client_timeout": WAIT_S} if kind == "grpc" else {}
-    with triton.InferenceServerClient(address) as client:
-        given = encoded(triton, picture) if picture else make_input(triton, client, model, dict(headers))
-        while time.perf_counter() < until:
-            begun = time.perf_counter()
-            # The HTTP client writes into the headers that it is given.
-            client.infer(model, [given], headers=dict(headers), **limit)
-            times.append(time.perf_counter() - begun)
-    return times
+    triton = importlib.import_module(f"tritonclient.{asked.kind}")
+    headers, seen = {"authorization": f"Bearer {asked.key}"}, Seen()
+    limit = {"client_timeout": WAIT_S} if asked.kind == "grpc" else {}  # HTTP: a minute by itself
+    with triton.InferenceServerClient(asked.address) as client:
+        given = encoded(triton, asked.picture) if asked.picture else make_input(triton, client, asked.model, dict(headers))  # fmt: skip
+        asked.ready.wait(WAIT_S)
+        until = time.perf_counter() + asked.seconds
+        while not seen.statuses or time.perf_counter() < until:
+            begun, status = time.perf_counter(), "200"
+            try:
+                # The HTTP client writes into the headers that it is given.
+                client.infer(asked.model, [given], headers=dict(headers), **limit)
+            except triton.InferenceServerException as error:
+                status = str(error.status())
+                if status not in REFUSED:
+                    raise
+            seen.note(status, time.perf_counter() - begun, good=status == "200", refused=status in REFUSED)
+    return seen
 
 
 def run(
@@ -68,18 +103,22 @@ def run(
 ) -> Seen:
     """So many callers at once. Errors as of `drive`."""
     importlib.import_module(f"tritonclient.{kind}")
-    seen = Seen()
+    asked = Asked(
+        kind, address, model, key, picture, threading.Barrier(concurrency + 1, timeout=WAIT_S), seconds
+    )
+    together = Seen()
     with ThreadPoolExecutor(concurrency) as pool:
+        callers = [pool.submit(drive, asked) for _ in range(concurrency)]
+        with contextlib.suppress(threading.BrokenBarrierError):  # a caller that failed says below why
+            asked.ready.wait(WAIT_S)
         begun = time.perf_counter()
-        callers = [
-            pool.submit(drive, kind, address, model, key, begun + seconds, picture)
-            for _ in range(concurrency)
-        ]
         for caller in callers:
-            for took in caller.result(timeout=seconds + 2 * WAIT_S):
-                seen.note("200", took, good=True)
-        seen.seconds, seen.cpu_s = time.perf_counter() - begun, time.process_time()
-    return seen
+            one = caller.result(timeout=seconds + 2 * WAIT_S)
+            together.answered += one.answered
+            together.refused += one.refused
+            together.statuses += one.statuses
+        together.seconds, together.cpu_s = time.perf_counter() - begun, time.process_time()
+    return together
 
 
 def main() -> None:

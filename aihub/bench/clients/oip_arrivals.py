@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from aihub.bench.clients.arrivals import MOST_OPEN, Ask
-from aihub.bench.clients.oip import WAIT_S, encoded
+from aihub.bench.clients.oip import REFUSED, WAIT_S, encoded
 from aihub.bench.clients.seen import Seen
 
 CHANNELS = 10
 """Connections of one source: servers bound the calls on one, by 100 as a rule, and a call that waits for room is late by no fault of the hub."""
-REFUSED = "StatusCode.RESOURCE_EXHAUSTED"
 
 
 class Source:
@@ -74,7 +73,7 @@ class Source:
             await client.infer(self._model, self._given, headers=self._headers, client_timeout=WAIT_S)
         except self._triton.InferenceServerException as error:
             status = str(error.status())
-        self.seen.note(status, time.perf_counter() - due, good=status == "OK", refused=status == REFUSED)
+        self.seen.note(status, time.perf_counter() - due, good=status == "OK", refused=status in REFUSED)
 
 
 async def run(asks: list[Ask], model: str, seconds: float, seed: int) -> dict[str, Seen]:
