@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -238,3 +239,14 @@ def in_lanes(work: Callable[[], object], lanes: int, seconds: float, *, clock: C
         return (read() - begun) / done
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def alone(work: Callable[[], object], seconds: float) -> float:
+    """Median seconds of a call when nothing else goes on."""
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while not times or time.perf_counter() < until:
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aihub.bench import scenarios
-from aihub.bench.bare import Bare, Feeds, bare_session, in_lanes
+from aihub.bench.bare import Bare, Feeds, alone, bare_session, in_lanes
 from aihub.bench.engine_system import EngineSystem, packed
 from aihub.bench.scenarios import Outcome, Rules, Scenario
 from aihub.bench.stand import Stand
@@ -118,13 +118,14 @@ def _library(subject: Subject, count: int, seed: int) -> list[Feeds]:
 
 def _single(driver: Driver, bare: Bare) -> None:
     outcomes: list[Outcome] = []
+    samples = itertools.cycle(driver.library)
 
     def loadgen() -> float:
         outcomes.append(driver.run("SingleStream", seconds=driver.plan.seconds / 2))
         return outcomes[-1].p50_ms
 
     taken = driver.stand.take_turns(
-        {"bare session": lambda: _alone_ms(bare, driver.library, driver.plan.seconds / 4), "SingleStream": loadgen},
+        {"bare session": lambda: 1e3 * alone(lambda: bare.run(next(samples)), driver.plan.seconds / 4), "SingleStream": loadgen},
         min(3, driver.plan.turns),
     )  # fmt: skip
     last = outcomes[-1]
@@ -132,16 +133,6 @@ def _single(driver: Driver, bare: Bare) -> None:
     driver.stand.ratio(f"single-stream-over-bare/{driver.subject.slug}",
                        f"{driver.subject.name}, SingleStream: p50 latency / that of the bare session", taken, "SingleStream",
                        "bare session", detail=f"{taken.median('SingleStream'):.3g} against {taken.median('bare session'):.3g} ms")  # fmt: skip
-
-
-def _alone_ms(bare: Bare, library: Sequence[Feeds], seconds: float) -> float:
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while not times or time.perf_counter() < until:
-        begun = time.perf_counter()
-        bare.run(library[len(times) % len(library)])
-        times.append(1e3 * (time.perf_counter() - begun))
-    return statistics.median(times)
 
 
 def _offline(driver: Driver, bare: Bare) -> Outcome:

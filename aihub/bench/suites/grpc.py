@@ -7,7 +7,6 @@ model there is with all of its raw outputs (0.6 MB), where the way there costs a
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from aihub.bench import overload
-from aihub.bench.bare import bare_session, in_lanes
+from aihub.bench.bare import alone, bare_session, in_lanes
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
 from aihub.bench.hub import RunningHub, running_hub
@@ -165,7 +164,7 @@ def _loaded(stand: Stand, hub: RunningHub, way: str, case: Case, settings: Setti
 
 def _added(stand: Stand, hub: RunningHub, way: str, case: Case, settings: Settings) -> None:
     taken = stand.take_turns({
-        "bare run": lambda: _alone(case.work, settings.seconds / 2),
+        "bare run": lambda: alone(case.work, settings.seconds / 2),
         way: lambda: asked(hub, way, case.model, callers=1, seconds=settings.seconds / 2).p50_ms / 1e3,
     }, settings.turns)  # fmt: skip
     pairs = zip(taken.costs[way], taken.costs["bare run"], strict=True)
@@ -173,17 +172,6 @@ def _added(stand: Stand, hub: RunningHub, way: str, case: Case, settings: Settin
     stand.add(f"{way}-added-latency/{case.model}", f"{_title(way, case)}, concurrency 1: latency added to a bare run, p50",
               statistics.median(added), unit="ms", kind="time", better="lower", target=most(2), samples=added,
               detail=f"{1e3 * taken.median(way):.1f} against {1e3 * taken.median('bare run'):.1f} ms")  # fmt: skip
-
-
-def _alone(work: Callable[[], object], seconds: float) -> float:
-    """Median seconds of a run when nothing else goes on."""
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while not times or time.perf_counter() < until:
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
 
 
 def _levels(stand: Stand, hub: RunningHub, case: Case, settings: Settings) -> None:
