@@ -72,8 +72,8 @@ class Asked:
     seconds: float
 
 
-def drive(asked: Asked) -> Seen:
-    """One caller: ask, wait for the answer, ask again, once at least.
+def drive(asked: Asked) -> tuple[Seen, float, float]:
+    """One caller: ask, wait for the answer, ask again, once at least; what it saw, and when it began and ended.
 
     Raises:
         InferenceServerException: an answer was neither good nor a refusal.
@@ -84,7 +84,8 @@ def drive(asked: Asked) -> Seen:
     with triton.InferenceServerClient(asked.address) as client:
         given = encoded(triton, asked.picture) if asked.picture else make_input(triton, client, asked.model, dict(headers))  # fmt: skip
         asked.ready.wait(WAIT_S)
-        until = time.perf_counter() + asked.seconds
+        first = time.perf_counter()
+        until = first + asked.seconds
         while not seen.statuses or time.perf_counter() < until:
             begun, status = time.perf_counter(), "200"
             try:
@@ -95,7 +96,7 @@ def drive(asked: Asked) -> Seen:
                 if status not in REFUSED:
                     raise
             seen.note(status, time.perf_counter() - begun, good=status == "200", refused=status in REFUSED)
-    return seen
+    return seen, first, time.perf_counter()
 
 
 def run(
@@ -111,13 +112,14 @@ def run(
         callers = [pool.submit(drive, asked) for _ in range(concurrency)]
         with contextlib.suppress(threading.BrokenBarrierError):  # a caller that failed says below why
             asked.ready.wait(WAIT_S)
-        begun = time.perf_counter()
-        for caller in callers:
-            one = caller.result(timeout=seconds + 2 * WAIT_S)
-            together.answered += one.answered
-            together.refused += one.refused
-            together.statuses += one.statuses
-        together.seconds, together.cpu_s = time.perf_counter() - begun, time.process_time()
+        told = [caller.result(timeout=seconds + 2 * WAIT_S) for caller in callers]
+    for one, _, _ in told:
+        together.answered += one.answered
+        together.refused += one.refused
+        together.statuses += one.statuses
+    # By the callers' own clocks: this thread may wake up long after they have begun.
+    together.seconds = max(ended for _, _, ended in told) - min(begun for _, begun, _ in told)
+    together.cpu_s = time.process_time()
     return together
 
 
