@@ -32,8 +32,8 @@ from typing import Any
 
 import numpy as np
 
+from aihub.bench.hub import RunningHub, running_hub
 from aihub.settings import Settings
-from benchmarks.hub import RunningHub, running_hub
 
 LEVELS = (1, 2, 4, 8, 16, 32)
 PICTURE = "images/coco/000000000036.jpg"

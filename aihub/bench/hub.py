@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,15 +15,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import psutil
 
+from aihub.bench.clients.running import client
+from aihub.bench.clients.seen import Seen
+from aihub.errors import AihubError
 from aihub.serve.cluster import free_port
+
+START_S, STOP_S = 120.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningHub:
-    """Where it answers and how long it took to start."""
+    """Where it answers and how long it took to start.
+
+    Attributes:
+        url: of its HTTP face.
+        key: of its administrator.
+        home: its folder.
+        cold_start_s: from the command to ready.
+        pid: of `aihub up`.
+        grpc: host and port of its gRPC face; empty if it has none.
+    """
 
     url: str
     key: str
@@ -32,58 +49,77 @@ class RunningHub:
 
     def load(
         self, path: str, *, body: Path | None = None, concurrency: int = 16, seconds: float = 5.0
-    ) -> dict[str, float]:
-        """Answers per second and latencies of one route, driven from another process."""
-        command = [sys.executable, "-m", "benchmarks.load", self.url + path, "--key", self.key,
-                   "--concurrency", str(concurrency), "--seconds", str(seconds)]  # fmt: skip
+    ) -> Seen:
+        """Drive one route from another process, with so many requests in flight.
+
+        Raises:
+            AihubError: the client failed, or did not end in time.
+        """
+        given = ["--concurrency", str(concurrency), "--seconds", str(seconds)]
         if body is not None:
-            command += ["--body", str(body)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60)
-        figures: dict[str, float] = json.loads(done.stdout)
-        return figures
+            given += ["--body", str(body)]
+        return Seen.from_json(client("load", [self.url + path, *given], seconds, key=self.key))
 
 
 @contextmanager
 def running_hub(
     environment: Mapping[str, str] | None = None, *, profiles: Path | None = None, grpc: bool = False
 ) -> Iterator[RunningHub]:
-    """Start `aihub up`, give it, stop it."""
+    """Start `aihub up`, give it, stop it.
+
+    Args:
+        environment: over this process's own.
+        profiles: folder of tuned models, for it to read.
+        grpc: whether it has a gRPC face.
+
+    Raises:
+        AihubError: it is not ready within two minutes.
+    """
     with tempfile.TemporaryDirectory(prefix="aihub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         if profiles is not None:
-            (home / "profiles").symlink_to(profiles)
+            (home / "profiles").symlink_to(profiles.resolve())
         everything = os.environ | {"AIHUB_HOME": folder} | dict(environment or {})
-        grpc_port = free_port() if grpc else 0
-        command = [
-            sys.executable,
-            "-m",
-            "aihub",
-            "up",
-            "--port",
-            str(free_port()),
-            "--grpc-port",
-            str(grpc_port),
-            "--json",
-        ]
+        port, grpc_port = free_port(), free_port() if grpc else 0
+        command = [sys.executable, "-m", "aihub", "up", "--port", str(port), "--grpc-port", str(grpc_port), "--json"]  # fmt: skip
         begun = time.monotonic()
         with (home / "up.log").open("w") as log:
             process = subprocess.Popen(command, env=everything, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            assert process.stdout is not None
-            said = json.loads(process.stdout.readline())
-            yield RunningHub(
-                said["url"],
-                (home / "admin.key").read_text().strip(),
-                home,
-                time.monotonic() - begun,
-                process.pid,
-                f"127.0.0.1:{grpc_port}" if grpc else "",
-            )
+            said = _ready(process, home / "up.log")
+            took = time.monotonic() - begun
+            key = (home / "admin.key").read_text(encoding="utf-8").strip()
+            where = f"127.0.0.1:{grpc_port}" if grpc else ""
+            yield RunningHub(said["url"], key, home, took, process.pid, where)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-            assert process.stdout is not None
-            process.stdout.close()
+            _stop(process)
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, str]:
+    pipe = cast("IO[str]", process.stdout)
+    ready, _, _ = select.select([pipe], [], [], START_S)
+    line = pipe.readline() if ready else ""
+    if not line.startswith("{"):
+        told = log.read_text(encoding="utf-8", errors="replace")[-800:]
+        raise AihubError(f"the hub did not start: {line.strip() or 'it said nothing'}; {told}")
+    said: dict[str, str] = json.loads(line)
+    return said
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask it to end; what has not by then is killed, with all that it has started."""
+    family = [process.pid]
+    with contextlib.suppress(psutil.Error):
+        family += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(timeout=STOP_S)
+    cast("IO[str]", process.stdout).close()
 
 
 def resident_mb(hub: RunningHub) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A detector graph of the class of YOLO11n (640 px, 2.3 M weights and 5.9 GFLOP; that one has 2.6 M and 6.5), drawn here with random weights.
+"""Detector graphs drawn here with random weights: one of the class of YOLO11n (640 px, 2.3 M weights and 5.9 GFLOP; that one has 2.6 M and 6.5), and small ones.
 
 For speed tests only: it finds nothing. Runtimes differ most on graphs of this kind (dense 3 x 3 convolutions with SiLU), and the
 well-known ones of this size have licences that this project does not touch.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, load_model_from_string, numpy_helper
 
 SIDE = 640
 CLASSES = 80
@@ -87,30 +87,39 @@ class Plane:
     side: int
 
 
-def detector() -> tuple[bytes, Drawing]:
-    """The ONNX file, and the drawing with its counts. uint8 (n, 640, 640, 3) -> (n, 4 + 80, 8400)."""
+def detector(side: int = SIDE, width: float = 1.0) -> tuple[bytes, Drawing]:
+    """The ONNX file, and the drawing with its counts. uint8 (n, side, side, 3) -> (n, 4 + 80, cells): 8400 of 640 px.
+
+    Args:
+        side: of the picture, px; a multiple of 32.
+        width: share of the channels of the full graph, of which each plane keeps 8 at least; in (0, 1].
+    """
     draw = Drawing()
+
+    def wide(channels: int) -> int:
+        return max(8, round(channels * width))
+
     planes = draw.node("Transpose", "images", perm=[0, 3, 1, 2])
     scaled = draw.node("Mul", draw.node("Cast", planes, to=TensorProto.FLOAT), draw.constant(np.float32(1 / 255)))  # fmt: skip
-    p2 = draw.conv(draw.conv(Plane(scaled, 3, SIDE), 16, 3, 2), 32, 3, 2)
-    p3 = draw.csp(draw.conv(draw.csp(p2, 64, 16), 64, 3, 2), 128, 32)
-    p4 = draw.csp(draw.conv(p3, 128, 3, 2), 128, 64, 2)
-    p5 = draw.csp(draw.conv(p4, 256, 3, 2), 256, 128, 2)
-    pooled = [draw.conv(p5, 128, 1)]
+    p2 = draw.conv(draw.conv(Plane(scaled, 3, side), wide(16), 3, 2), wide(32), 3, 2)
+    p3 = draw.csp(draw.conv(draw.csp(p2, wide(64), wide(16)), wide(64), 3, 2), wide(128), wide(32))
+    p4 = draw.csp(draw.conv(p3, wide(128), 3, 2), wide(128), wide(64), 2)
+    p5 = draw.csp(draw.conv(p4, wide(256), 3, 2), wide(256), wide(128), 2)
+    pooled = [draw.conv(p5, wide(128), 1)]
     for _ in range(3):
         name = draw.node("MaxPool", pooled[-1].name, kernel_shape=[5, 5], pads=[2] * 4, strides=[1, 1])
-        pooled.append(Plane(name, 128, p5.side))
-    p5 = draw.csp(draw.conv(draw.join(*pooled), 256, 1), 256, 64)
-    up4 = draw.csp(draw.join(draw.wider(p5), p4), 128, 32)
-    out3 = draw.csp(draw.join(draw.wider(up4), p3), 64, 16)
-    out4 = draw.csp(draw.join(draw.conv(out3, 64, 3, 2), up4), 128, 32)
-    out5 = draw.csp(draw.join(draw.conv(out4, 128, 3, 2), p5), 256, 64, 2)
+        pooled.append(Plane(name, pooled[-1].channels, p5.side))
+    p5 = draw.csp(draw.conv(draw.join(*pooled), wide(256), 1), wide(256), wide(64))
+    up4 = draw.csp(draw.join(draw.wider(p5), p4), wide(128), wide(32))
+    out3 = draw.csp(draw.join(draw.wider(up4), p3), wide(64), wide(16))
+    out4 = draw.csp(draw.join(draw.conv(out3, wide(64), 3, 2), up4), wide(128), wide(32))
+    out5 = draw.csp(draw.join(draw.conv(out4, wide(128), 3, 2), p5), wide(256), wide(64), 2)
     levels = [_head(draw, plane) for plane in (out3, out4, out5)]
     draw.node("Concat", *levels, axis=2)
     draw.nodes[-1].output[0] = "found"
     graph = helper.make_graph(
-        draw.nodes, "class-of-yolo11n",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", SIDE, SIDE, 3])],
+        draw.nodes, "drawn",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", side, side, 3])],
         [helper.make_tensor_value_info("found", TensorProto.FLOAT, ["n", 4 + CLASSES, None])], draw.weights,
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -129,3 +138,8 @@ def _head(draw: Drawing, plane: Plane) -> str:
     sides = draw.node("ReduceSum", weighted, draw.constant(np.array([2], np.int64)), keepdims=0)
     scores = draw.node("Reshape", draw.node("Sigmoid", kind.name), draw.constant(np.array([0, CLASSES, -1], np.int64)))  # fmt: skip
     return draw.node("Concat", sides, scores, axis=1)
+
+
+def parsed(model: bytes) -> Any:
+    """The graph as `onnx` reads it, for converters that want one."""
+    return load_model_from_string(model)

@@ -3,7 +3,7 @@
 Callers of an overloaded server do not wait for it, so neither does this: each source sends at its rate with exponential gaps
 (Poisson arrivals), over as many kept connections as that takes. Latency counts from the moment a request was due.
 
-python -m benchmarks.arrivals < SPECIFICATION, JSON as `Ask.to_json` gives it
+    python -m aihub.bench.clients.arrivals < SPECIFICATION, JSON as `specification` gives it
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import json
 import random
 import sys
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
-from benchmarks.load import request_bytes
+from aihub.bench.clients.load import request_bytes
+from aihub.bench.clients.seen import Seen
 
 MOST_OPEN = 900
 """Connections of one source. What is due when all are taken is not sent, and counted."""
@@ -45,37 +45,6 @@ class Ask:
     rate: float
 
 
-@dataclass(slots=True)
-class Told:
-    """What a source saw, in seconds."""
-
-    answered: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    unsent: int = 0
-
-    def to_json(self, seconds: float) -> dict[str, Any]:
-        """Figures of it."""
-        return {
-            "per_second": len(self.answered) / seconds,
-            "p50_ms": percentile(self.answered, 0.5),
-            "p99_ms": percentile(self.answered, 0.99),
-            "refused": len(self.refused),
-            "refused_p50_ms": percentile(self.refused, 0.5),
-            "refused_p99_ms": percentile(self.refused, 0.99),
-            "refused_most_ms": percentile(self.refused, 1.0),
-            "refused_in_50_ms": sum(took <= 0.05 for took in self.refused) / max(1, len(self.refused)),
-            "statuses": dict(self.statuses),
-            "unsent": self.unsent,
-        }
-
-
-def percentile(times: list[float], share: float) -> float:
-    """Milliseconds below which that share lies; 0 of none."""
-    ordered = sorted(times)
-    return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
-
-
 class Wire(asyncio.Protocol):
     """A kept connection: one request at a time, answers by status."""
 
@@ -86,8 +55,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """It is closed: whoever waits gets status 0."""
@@ -96,8 +64,13 @@ class Wire(asyncio.Protocol):
             self._answer.set_result(0)
 
     def ask(self, data: bytes) -> asyncio.Future[int]:
-        """Send a request."""
-        assert self.transport is not None
+        """Send a request.
+
+        Raises:
+            ConnectionError: it is closed.
+        """
+        if self.transport is None:
+            raise ConnectionResetError
         self._seen.clear()
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(data)
@@ -128,7 +101,7 @@ class Source:
         self._rate, self._chance = ask.rate, random.Random(seed)
         self._free: list[Wire] = []
         self._open = 0
-        self.told = Told()
+        self.seen = Seen()
 
     async def run(self, seconds: float) -> None:
         """Send for so long, then wait for what is under way."""
@@ -143,7 +116,7 @@ class Source:
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             else:
-                self.told.unsent += 1
+                self.seen.unsent += 1
             due += self._chance.expovariate(self._rate)
         if tasks:
             await asyncio.wait(tasks, timeout=60)
@@ -155,38 +128,35 @@ class Source:
             try:
                 _, wire = await asyncio.get_running_loop().create_connection(Wire, self._host, self._port)
             except OSError:
-                self.told.statuses[0] += 1
+                self.seen.statuses["0"] += 1
                 self._open -= 1
                 return
         status = await wire.ask(self._data)
         took = time.perf_counter() - due
-        self.told.statuses[status] += 1
-        if status == 200:
-            self.told.answered.append(took)
-        elif status == 429:
-            self.told.refused.append(took)
+        self.seen.note(str(status), took, good=status == 200, refused=status == 429)
         self._free.append(wire)
 
 
-async def run(asks: list[Ask], seconds: float) -> dict[str, dict[str, Any]]:
+async def run(asks: list[Ask], seconds: float, seed: int) -> dict[str, Seen]:
     """All sources at the same time."""
     gc.freeze()
-    sources = {ask.name: Source(ask, seed) for seed, ask in enumerate(asks)}
+    sources = {ask.name: Source(ask, seed + at) for at, ask in enumerate(asks)}
     await asyncio.gather(*(source.run(seconds) for source in sources.values()))
-    cpu_s = time.process_time()
-    return {name: source.told.to_json(seconds) | {"client_cpu_s": cpu_s} for name, source in sources.items()}
+    for source in sources.values():
+        source.seen.seconds, source.seen.cpu_s = seconds, time.process_time()
+    return {name: source.seen for name, source in sources.items()}
 
 
-def specification(asks: list[Ask], seconds: float) -> str:
+def specification(asks: list[Ask], seconds: float, seed: int = 0) -> str:
     """What the process reads."""
-    return json.dumps({"asks": [asdict(ask) for ask in asks], "seconds": seconds})
+    return json.dumps({"asks": [asdict(ask) for ask in asks], "seconds": seconds, "seed": seed})
 
 
 def main() -> None:
     """Read, run, print one JSON line."""
     asked = json.load(sys.stdin)
-    told = asyncio.run(run([Ask(**one) for one in asked["asks"]], asked["seconds"]))
-    sys.stdout.write(json.dumps(told) + "\n")
+    seen = asyncio.run(run([Ask(**one) for one in asked["asks"]], asked["seconds"], asked["seed"]))
+    sys.stdout.write(json.dumps({name: one.to_json() for name, one in seen.items()}) + "\n")
 
 
 if __name__ == "__main__":

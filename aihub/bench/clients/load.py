@@ -1,18 +1,25 @@
 """A small HTTP load client of its own process: keep-alive connections, one request at a time each.
 
-python -m benchmarks.load URL --concurrency 16 --seconds 5 --key KEY [--body FILE --type image/jpeg]
+AIHUB_BENCH_KEY=KEY python -m aihub.bench.clients.load URL --concurrency 16 --seconds 5 [--body FILE --type image/jpeg]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import selectors
 import socket
 import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from aihub.bench.clients.running import KEY
+from aihub.bench.clients.seen import Seen
+
+WAIT_S = 60
+"""Longest that the client waits for any answer at all."""
 
 
 def request_bytes(url: str, key: str, body: bytes, kind: str) -> bytes:
@@ -62,41 +69,55 @@ class Connection:
         return int(self._got[9:12]) if self._wanted and len(self._got) >= self._wanted else 0
 
 
-def drive(url: str, data: bytes, concurrency: int, until: float) -> tuple[list[float], int]:
-    """Keep requests in flight until time is up: seconds of each good answer, and how many were not good.
+def drive(url: str, data: bytes, concurrency: int, seconds: float) -> Seen:
+    """Keep requests in flight until time is up.
 
     One thread and no event loop of a library: what the client costs is missing from the server's cores.
+
+    Raises:
+        TimeoutError: no answer came for a minute.
     """
-    parts = urlsplit(url)
+    parts, seen = urlsplit(url), Seen()
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
-    times: list[float] = []
-    failures = open_ = 0
+    open_, begun = 0, time.perf_counter()
+    until = begun + seconds
     with selectors.DefaultSelector() as waiting:
         for _ in range(concurrency):
             open_ += begin(waiting, address, data)
         while open_:
-            for key, _ in waiting.select(timeout=60):
-                connection: Connection = key.data
-                try:
-                    status = connection.status()
-                except OSError:
-                    status = -1
-                if not status:
-                    continue
-                now = time.perf_counter()
-                if status == 200:
-                    times.append(now - connection.begun)
-                else:
-                    failures += 1
-                if now < until and status > 0:
-                    connection.ask()
-                    continue
-                waiting.unregister(connection.socket)
-                connection.socket.close()
-                open_ -= 1
-                if now < until:  # the server closed it: another in its place
-                    open_ += begin(waiting, address, data)
-    return times, failures
+            ready = waiting.select(timeout=WAIT_S)
+            if not ready:
+                raise TimeoutError(f"no answer for {WAIT_S} s")
+            for key, _ in ready:
+                open_ += answered(waiting, key.data, seen, until, address, data)
+    seen.seconds, seen.cpu_s = time.perf_counter() - begun, time.process_time()
+    return seen
+
+
+def answered(
+    waiting: selectors.BaseSelector,
+    connection: Connection,
+    seen: Seen,
+    until: float,
+    address: tuple[str, int],
+    data: bytes,
+) -> int:
+    """Read from a connection and, once it has its answer, ask again; by how much the number of open ones changes."""
+    try:
+        status = connection.status()
+    except OSError:
+        status = -1
+    if not status:
+        return 0
+    now = time.perf_counter()
+    seen.note(str(max(0, status)), now - connection.begun, good=status == 200, refused=status == 429)
+    if now < until and status > 0:
+        connection.ask()
+        return 0
+    waiting.unregister(connection.socket)
+    connection.socket.close()
+    # Before time is up it is the server that has closed it: another in its place.
+    return -1 + (begin(waiting, address, data) if now < until else 0)
 
 
 def begin(waiting: selectors.BaseSelector, address: tuple[str, int], data: bytes) -> int:
@@ -107,34 +128,19 @@ def begin(waiting: selectors.BaseSelector, address: tuple[str, int], data: bytes
     return 1
 
 
-def run(url: str, data: bytes, concurrency: int, seconds: float) -> dict[str, float]:
-    """Requests per second and latencies."""
-    begun = time.perf_counter()
-    times, failures = drive(url, data, concurrency, begun + seconds)
-    took = time.perf_counter() - begun
-    times.sort()
-    return {
-        "per_second": len(times) / took,
-        "p50_ms": 1000 * times[len(times) // 2] if times else 0.0,
-        "p99_ms": 1000 * times[int(len(times) * 0.99)] if times else 0.0,
-        "answers": len(times),
-        "failures": failures,
-    }
-
-
 def main() -> None:
     """Parse, run, print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--key", default="")
     parser.add_argument("--body", type=Path)
     parser.add_argument("--type", default="image/jpeg")
     asked = parser.parse_args()
     body = asked.body.read_bytes() if asked.body else b"x"
-    data = request_bytes(asked.url, asked.key, body, asked.type)
-    sys.stdout.write(json.dumps(run(asked.url, data, asked.concurrency, asked.seconds)) + "\n")
+    data = request_bytes(asked.url, os.environ.get(KEY, ""), body, asked.type)
+    seen = drive(asked.url, data, asked.concurrency, asked.seconds)
+    sys.stdout.write(json.dumps(seen.to_json()) + "\n")
 
 
 if __name__ == "__main__":
