@@ -1,0 +1,1 @@
+"""Load clients, each run in a process of its own."""
