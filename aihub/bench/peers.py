@@ -163,12 +163,23 @@ def _filled(text: str, peer: Installed, port: int, work: Path) -> str:
 
 def environment_of(peer: Installed, settings: Path, port: int, work: Path) -> dict[str, str]:
     """Environment of a peer's processes: ours, with its own programs first and the benchmarks to import, without our settings."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AIHUB_", "RAY_", "VIRTUAL_ENV"))}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIHUB_", "RAY_", "VIRTUAL_ENV"))
+    }
     return ours | {
         "PATH": f"{peer.python.parent}{os.pathsep}{ours.get('PATH', '')}",
+        **benchmarks_environment(settings),
+        **{name: _filled(value, peer, port, work) for name, value in peer.card.environment.items()},
+    }
+
+
+def benchmarks_environment(settings: Path) -> dict[str, str]:
+    """What a process needs that imports the benchmarks: where they are, and the detector's settings."""
+    return {
         "PYTHONPATH": str(data_folder("benchmarks").parent.absolute()),
         SETTINGS: str(settings.absolute()),
-        **{name: _filled(value, peer, port, work) for name, value in peer.card.environment.items()},
     }
 
 
@@ -211,7 +222,9 @@ def running(peer: Installed, settings: Path, work: Path, jpeg: bytes) -> Iterato
     try:
         if not _answers(process, f"{url}/detect", jpeg):
             said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())[-_SAID:]
-            raise NotHereError(f"{peer.card.title} does not answer within {START_S:g} s; it said: {said or 'nothing'}")
+            raise NotHereError(
+                f"{peer.card.title} does not answer within {START_S:g} s; it said: {said or 'nothing'}"
+            )
         yield Running(url, process.pid)
     finally:
         end(process)
@@ -221,7 +234,9 @@ def _answers(process: subprocess.Popen[bytes], url: str, jpeg: bytes) -> bool:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
         with suppress(httpx2.HTTPError):
-            answer = httpx2.post(url, content=jpeg, headers={"Content-Type": "image/jpeg"}, timeout=10.0, trust_env=False)
+            answer = httpx2.post(
+                url, content=jpeg, headers={"Content-Type": "image/jpeg"}, timeout=10.0, trust_env=False
+            )
             if answer.status_code == 200:
                 return True
         time.sleep(0.2)

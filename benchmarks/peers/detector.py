@@ -70,8 +70,11 @@ class DetectorSettings:
             KeyError: no path is given, and the environment names none.
             TypeError: the file has an unknown field, or lacks the model.
         """
-        body = json.loads((path or Path(os.environ[SETTINGS])).read_text(encoding="utf-8"))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+        body: dict[str, Any] = json.loads((path or Path(os.environ[SETTINGS])).read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in body.items()
+        }
+        return cls(**fields)
 
 
 class OnnxRuntimeRun:
@@ -88,7 +91,9 @@ class OnnxRuntimeRun:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if settings.batch == 1:
             options.add_free_dimension_override_by_name("n", 1)
-        self._session = onnxruntime.InferenceSession(settings.model, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            settings.model, options, providers=["CPUExecutionProvider"]
+        )
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, pictures: Picture) -> npt.NDArray[np.float32]:
@@ -141,7 +146,9 @@ class Detector:
         self._run = run(settings, runs)
         self._cells, self._strides = _grid(settings.size, settings.strides)
         self._kept = np.array([not settings.keep or label in settings.keep for label in settings.labels])
-        cv2.setNumThreads(1)  # pictures are worked on side by side: threads within one would be in each other's way
+        cv2.setNumThreads(
+            1
+        )  # pictures are worked on side by side: threads within one would be in each other's way
 
     @classmethod
     def from_environment(cls, runs: int = 1) -> Detector:
@@ -175,7 +182,10 @@ class Detector:
             group = images[begun : begun + self.settings.batch]
             placed = [_letterbox(image, self.settings) for image in group]
             rows = self._run(np.stack([picture for picture, _ in placed]))
-            answers += [self._boxes(row, image, scale) for row, image, (_, scale) in zip(rows, group, placed, strict=True)]
+            answers += [
+                self._boxes(row, image, scale)
+                for row, image, (_, scale) in zip(rows, group, placed, strict=True)
+            ]
         return answers
 
     def _boxes(self, rows: npt.NDArray[np.float32], image: Picture, scale: tuple[float, float]) -> Answer:

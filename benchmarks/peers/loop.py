@@ -40,12 +40,16 @@ def run(detector: Detector, jpeg: bytes, threads: int, seconds: float) -> dict[s
 
 def main() -> None:
     """Parse, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("picture", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)
     asked = parser.parse_args()
     settings = DetectorSettings.read()
-    found = run(Detector(settings, settings.workers), asked.picture.read_bytes(), settings.workers, asked.seconds)
+    found = run(
+        Detector(settings, settings.workers), asked.picture.read_bytes(), settings.workers, asked.seconds
+    )
     sys.stdout.write(json.dumps(found) + "\n")
 
 

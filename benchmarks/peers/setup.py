@@ -55,7 +55,9 @@ def install(card: PeerCard, home: Path) -> tuple[bool, str]:
     said = ""
     for more in (["-c", str(held)], []):
         try:
-            done = subprocess.run([*pip, *more], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+            done = subprocess.run(
+                [*pip, *more], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
         except subprocess.TimeoutExpired:
             return False, f"ERROR: not within {TIMEOUT_S} s"
         if not done.returncode:
@@ -76,7 +78,15 @@ def make(card: PeerCard, into: Path, *, again: bool) -> dict[str, object]:
     venv.EnvBuilder(with_pip=True).create(home)
     works, said = install(card, home)
     if works:
-        asked = [str(home / "bin" / "python"), "-c", ASK, card.package, *RUNTIMES, "numpy", "opencv-python-headless"]
+        asked = [
+            str(home / "bin" / "python"),
+            "-c",
+            ASK,
+            card.package,
+            *RUNTIMES,
+            "numpy",
+            "opencv-python-headless",
+        ]
         done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120)
         found = {"versions": json.loads(done.stdout)}
     else:
@@ -87,7 +97,9 @@ def make(card: PeerCard, into: Path, *, again: bool) -> dict[str, object]:
 
 def main() -> None:
     """Parse, make, say what came of it; exits with 1 if one could not be made."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("peers", nargs="*", metavar="PEER", help="all, where none is named")
     parser.add_argument("--into", type=Path, default=ENVIRONMENTS)
     parser.add_argument("--again", action="store_true", help="make it anew")

@@ -1,6 +1,6 @@
 """BentoML: one worker process a core, detection on a thread of it, the JPEG as the body.
 
-    bentoml serve benchmarks.peers.bentoml.server:Detect --port PORT
+bentoml serve benchmarks.peers.bentoml.server:Detect --port PORT
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from benchmarks.peers.detector import Detector, DetectorSettings
 
 async def detect(request: Request) -> JSONResponse:
     """Boxes on a JPEG, on a thread so that the worker goes on reading requests."""
-    return JSONResponse({"detections": await run_in_threadpool(request.app.state.detector.detect, await request.body())})
+    return JSONResponse(
+        {"detections": await run_in_threadpool(request.app.state.detector.detect, await request.body())}
+    )
 
 
 async def echo(request: Request) -> JSONResponse:

@@ -48,7 +48,9 @@ class Counts:
 
     def on_prediction(self, found: Any, frames: Any) -> None:
         """A round is done; with one camera it is no list."""
-        for boxes, frame in zip(found, frames, strict=True) if isinstance(frames, list) else [(found, frames)]:
+        for boxes, frame in (
+            zip(found, frames, strict=True) if isinstance(frames, list) else [(found, frames)]
+        ):
             if frame is not None and boxes is not None:
                 source = frame.source_id or 0
                 self.analysed[source] += 1
@@ -84,7 +86,12 @@ def main() -> None:
     channel.write("{}\n")
     pipeline.start(use_main_thread=False)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     while not ended.wait(TICK_S):
         channel.write(counts.line() + "\n")
     pipeline.terminate()

@@ -1,6 +1,6 @@
 """LitServe: one worker process a core, as many API servers, requests over ZeroMQ.
 
-    python -m benchmarks.peers.litserve.server PORT
+python -m benchmarks.peers.litserve.server PORT
 """
 
 # Annotations are read at run time by LitServe, which does not resolve them as text.
@@ -60,7 +60,9 @@ def main() -> None:
     """Serve until told to stop."""
     workers = DetectorSettings.read().workers
     apis = [DetectApi(api_path="/detect"), EchoApi(api_path="/echo")]
-    server = litserve.LitServer(apis, accelerator="cpu", devices=1, workers_per_device=workers, fast_queue=True)
+    server = litserve.LitServer(
+        apis, accelerator="cpu", devices=1, workers_per_device=workers, fast_queue=True
+    )
     api_servers = int(os.environ.get("LITSERVE_API_SERVERS", workers))
     server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=api_servers, log_level="warning",
                generate_client_file=False, access_log=False)  # fmt: skip

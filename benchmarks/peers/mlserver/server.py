@@ -63,7 +63,7 @@ def main() -> None:
     (folder / "settings.json").write_text(json.dumps(settings(port)))
     (folder / "model-settings.json").write_text(json.dumps(model))
     command = Path(sys.executable).with_name("mlserver")
-    os.execv(command, [str(command), "start", str(folder)])  # noqa: S606 - no shell is wanted
+    os.execv(command, [str(command), "start", str(folder)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Plain Ray Serve: a replica a core with `@serve.batch`, behind HAProxy, in its mode for throughput.
 
-    python -m benchmarks.peers.ray_serve.server PORT
+python -m benchmarks.peers.ray_serve.server PORT
 """
 
 # Annotations are read at run time by Ray Serve, which does not resolve them as text.
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import Any
 
 
 def free_port() -> str:
@@ -62,13 +63,19 @@ class Detect:
 def main() -> None:
     """Serve until told to stop."""
     stop = threading.Event()
-    ray.init(address="local", num_cpus=SETTINGS.workers, include_dashboard=False, object_store_memory=128 * 1024 * 1024)
+    ray.init(
+        address="local",
+        num_cpus=SETTINGS.workers,
+        include_dashboard=False,
+        object_store_memory=128 * 1024 * 1024,
+    )
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
-    serve.run(Detect.bind(), route_prefix="/")
+    deployment: Any = Detect
+    serve.run(deployment.bind(), route_prefix="/")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
-    serve.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
 
 
