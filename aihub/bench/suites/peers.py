@@ -2,7 +2,8 @@
 
 All servers are started at the beginning and stay: their starts (Ray takes ten seconds) would otherwise take longer than what is
 measured. One at a time is driven. Whether the others keep quiet meanwhile is measured, and one that does not is started for each
-of its turns and ended after it. The runtime, precision and threads that the hub's tuner picks are given to every peer.
+of its turns and ended after it. The runtime, precision and threads that the hub's tuner picks are given to every peer, and to
+the bare loop, unless `peer_run` says otherwise.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aihub.bench.results import Curve, histogram, least
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options
 from aihub.engine.graph import prepare_graph
+from aihub.engine.machine import cores
 from aihub.engine.session import RunSettings
 from aihub.errors import SessionError
 
@@ -40,6 +42,8 @@ class Settings(Options):
         environments: folder of the peers' environments.
         peers: that are measured, where they are installed.
         model: role or name; a YOLOX.
+        peer_run: `tuned` gives peers the runtime, precision and threads that the hub's tuner picks: what is left is the serving.
+            `onnxruntime` gives them ONNX Runtime in float32, a thread a run and a run a core, which their own examples come to.
         algorithm: the hub's, that runs the model and nothing dear beside it.
         keep: labels that every server answers: those of the algorithm.
         confidence: least confidence of a box, as the algorithm's own.
@@ -58,6 +62,7 @@ class Settings(Options):
     environments: Path = ENVIRONMENTS
     peers: tuple[Name, ...] = ("litserve", "bentoml", "mlserver", "ray-serve", "inference")
     model: str = "coco"
+    peer_run: Literal["tuned", "onnxruntime"] = "tuned"
     algorithm: str = "person-detection"
     keep: tuple[str, ...] = ("person",)
     confidence: float = Field(0.4, gt=0, lt=1)
@@ -120,6 +125,8 @@ def write_settings(stand: Stand, settings: Settings) -> Path:
             f"the peers' detector reads YOLOX with pictures in the upper left corner, {card.name} is another"
         )
     chosen = next(loaded.settings for loaded in engine.loaded() if loaded.name == card.name)
+    if settings.peer_run == "onnxruntime":
+        chosen = RunSettings(parallel=cores(), batch=1)
     work = stand.folder / "peers"
     work.mkdir(exist_ok=True)
     graph, path = (work / f"{card.name}.onnx").absolute(), work / "detector.json"
@@ -197,7 +204,8 @@ class _Race:
         told = json.loads(self.detector.read_text())
         chosen = RunSettings(told["runtime"], told["precision"], told["threads"], told["workers"])
         version = "" if name == BARE else self.there[name].version
-        return {"server": name, "version": version, "model": self.settings.model, "run": str(chosen)}
+        run = "tuned" if name == HUB else str(chosen)
+        return {"server": name, "version": version, "model": self.settings.model, "run": run}
 
     def _title(self, name: str) -> str:
         return "bare loop, a thread a core" if name == BARE else self.there[name].title
@@ -257,7 +265,9 @@ class _Race:
                 detail=f"best of {len(peers)}: {self._title(best)}, {rates[best]:.1f} against {rates[HUB]:.1f} pictures/s; "
                        f"turns {taken.spread(best, HUB)}", labels=self._labels(best))  # fmt: skip
         else:
-            self.stand.skipped["hub / best peer"] = "no peer is installed: python -m benchmarks.peers.setup"
+            self.stand.skipped["hub / best peer"] = (
+                "no peer took part over HTTP; to install them: python -m benchmarks.peers.setup"
+            )
         return rates
 
     def _say_detection(self, name: str, rates: list[float]) -> None:
