@@ -88,6 +88,15 @@ class Matched:
         every = len(self.hits) + len(self.false)
         return len(self.hits) / every if every else 1.0
 
+    def of(self, camera: str) -> Matched:
+        """The part of one camera."""
+        return Matched(
+            [hit for hit in self.hits if hit[0].camera == camera],
+            [shown for shown in self.missed if shown.camera == camera],
+            [alarm for alarm in self.duplicates if alarm.camera == camera],
+            [alarm for alarm in self.false if alarm.camera == camera],
+        )
+
     def __str__(self) -> str:
         return (
             f"{self.due} due, {len(self.hits)} came, {len(self.missed)} missed, {len(self.false)} false, "

@@ -60,13 +60,13 @@ class Crowd:
         self.stage.live(self._names[-len(fresh) :])
 
     def busy(self, seconds: float) -> float:
-        """Share of the machine that the hub, all cameras and this process take for a while, 0..1."""
+        """Share of the machine that is taken for a while, 0..1: by the hub, the cameras, and whatever else runs on it."""
         busy = self.watched()
         self.stage.pause(seconds)
-        return busy.share()
+        return busy.whole()
 
     def watched(self) -> Busy:
-        """The same from now on."""
+        """What the hub, all cameras and this process take from now on."""
         return Busy([self.stage.hub.pid, self.cameras.pid, os.getpid()])
 
     def reach(self, share: float, seconds: float) -> float:
