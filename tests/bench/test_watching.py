@@ -37,7 +37,8 @@ def window(**changed: object) -> Window:
     [
         ({}, "", "all is well"),
         ({"analysed": (19, 19)}, "", "95 of 100 are enough"),
-        ({"analysed": (18, 19)}, "92% of the asked frames", "too few of all"),
+        ({"analysed": (18, 18)}, "90% of the asked frames", "too few of all"),
+        ({"analysed": (18, 19)}, "", "one that fell just outside the window is not missing"),
         ({"analysed": (14, 25)}, "14 of 20 frames of one camera", "one starves while the other is fed"),
         ({"read": (90, 90)}, "90% of the pictures", "pictures wait in the network"),
         ({"ages_ms": (10.0,) * 90 + (900.0,) * 10}, "p95 of the age 900 ms", "one in ten is late"),

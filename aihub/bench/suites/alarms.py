@@ -77,6 +77,7 @@ class Settings(Options):
         before_s: how long all is well before the faults.
         trouble_s: how long the faults last.
         after_s: how long all is well afterwards.
+        rounds: how often the faults come.
         recover_s: time that the hub has after a fault; what is shown only until then need not raise an alarm.
         overload: times the cameras of `load` for the fault `overload`; 0 leaves it out.
         overload_s: how long.
@@ -99,6 +100,7 @@ class Settings(Options):
     before_s: float = Field(18.0, ge=1, le=3600)
     trouble_s: float = Field(8.0, ge=1, le=3600)
     after_s: float = Field(18.0, ge=1, le=3600)
+    rounds: int = Field(3, ge=1, le=1000)
     recover_s: float = Field(10.0, ge=0, le=600)
     overload: float = Field(2.5, ge=0, le=20)
     overload_s: float = Field(30.0, ge=5, le=3600)
@@ -197,14 +199,16 @@ def _troubles(stand: Stand, settings: Settings, stage: Stage, memory_s: float) -
     """One camera a fault, all at the same time, and one that stays well."""
     names = settings.troubles
     # A code appears while things are wrong and stays until well afterwards.
-    clip = CodeClip(settings.before_s + settings.trouble_s / 2, 1.0, 20, settings.fps)
+    clip = CodeClip(settings.before_s + settings.trouble_s / 2, 1.0, 2 * settings.rounds + 4, settings.fps)
     tasks = [_task(settings)] * (len(names) + 1)
     with stage.scene([clip.footage(stand.seed)], tasks, name="trouble", fps=settings.fps) as scene:
         stage.live(scene.streams)
-        stage.pause(settings.before_s)
-        stand.say(f"faults: {', '.join(names)}")
-        spell = play(scene.server, names, settings.trouble_s)
-        stage.pause(settings.after_s)
+        spells = []
+        for number in range(settings.rounds):
+            stage.pause(settings.before_s)
+            stand.say(f"faults, round {number + 1} of {settings.rounds}: {', '.join(names)}")
+            spells.append(play(scene.server, names, settings.trouble_s))
+            stage.pause(settings.after_s)
         # What has only just come on has had no time to be told.
         least_s = 1.0 + settings.inertia / settings.fps
 
@@ -213,7 +217,7 @@ def _troubles(stand: Stand, settings: Settings, stage: Stage, memory_s: float) -
                 one
                 for stream, name in zip(scene.streams, [*names, WELL], strict=True)
                 for one in shown_by(
-                    stream, scene.sent(stream), clip.text, faults=() if name == WELL else (spell,), least_s=least_s,
+                    stream, scene.sent(stream), clip.text, faults=() if name == WELL else spells, least_s=least_s,
                     recover_s=settings.recover_s,
                 )
             ]  # fmt: skip
@@ -319,7 +323,7 @@ def _time(stand: Stand, settings: Settings, stage: Stage, memory_s: float, crowd
 
 def _overload(stand: Stand, settings: Settings, stage: Stage, memory_s: float, crowd: Crowd) -> None:
     """More cameras than can be held; those that raise alarms are not to lose one."""
-    crowd.grow(max(crowd.size + 1, round(crowd.size * settings.overload)))
+    crowd.grow(max(crowd.size + 4, round(crowd.size * settings.overload)))
     busy = crowd.watched()
     clip = CodeClip(4.0, 1.0, max(2, round(settings.overload_s)), settings.fps)
     matched = _watched(stand, settings, stage, memory_s, clip, settings.overload_s, "overload", 3.0)
