@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aihub.bench.hub import running_hub
 from aihub.client import AihubClient
 from aihub.settings import Settings
-from benchmarks.hub import running_hub
 
 BURNING = "furg_fire_house6.mp4"
 ALGORITHM = "fire-smoke-detection"

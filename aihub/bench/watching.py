@@ -15,6 +15,8 @@ from typing import Protocol
 import numpy as np
 
 TICK_S = 0.05
+FEWEST = 6
+"""Asked frames of a camera in a window, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,11 @@ class Window:
         if self.failing:
             return self.failing[0]
         asked, given = self.fps * self.seconds, self.pictures * self.seconds
-        read = sum(self.read) / (len(self.read) * given)
-        if read < slo.read:
-            return f"{read:.0%} of the pictures decoded"
-        if self.share < slo.analysed:
+        # One frame more or less at an end of the window says nothing; among few frames it would decide.
+        if sum(self.read) + 1 < slo.read * given * len(self.read):
+            return f"{sum(self.read) / (len(self.read) * given):.0%} of the pictures decoded"
+        if sum(self.analysed) + 1 < slo.analysed * asked * len(self.analysed):
             return f"{self.share:.0%} of the asked frames analysed"
-        # Where few frames are asked for, one more or less at an end of the window says nothing.
         if min(self.analysed) + 1 < slo.worst * asked:
             return f"{min(self.analysed)} of {asked:g} frames of one camera analysed"
         if self.age_ms > slo.age_ms:
@@ -126,7 +127,7 @@ def watch(
         watcher: just begun.
         fps: analysed frames a second that were asked of each camera.
         pictures: pictures a second that each camera gives to decode.
-        seconds: how long to look; made a whole number of asked frames, at least four.
+        seconds: how long to look; made a whole number of asked frames, at least `FEWEST`.
         settle_s: after every camera has had its first frame analysed.
         start_s: longest time until then.
     """
@@ -138,7 +139,7 @@ def watch(
         why = (*watcher.failing(), f"{missing} cameras without a frame after {start_s:g} s")
         return Window(1.0, fps, pictures, (0,), (0,), (), why)
     time.sleep(settle_s)
-    seconds = max(4, math.ceil(seconds * fps)) / fps
+    seconds = max(FEWEST, math.ceil(seconds * fps)) / fps
     watcher.take_ages()
     analysed, read = watcher.analysed(), watcher.read()
     begun, cpu = time.monotonic(), time.process_time()

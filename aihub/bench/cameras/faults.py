@@ -77,8 +77,20 @@ class Slow(BaseModel):
         return begin + min((since - begin) / self.rate, self.period_s)
 
 
-Fault = Freeze | Drop | Corrupt | Slow
-KINDS = ("freeze", "drop", "corrupt", "slow")
+class Jump(BaseModel):
+    """The camera's clock is set: the times in its packets and reports jump, and back when it is mended.
+
+    Attributes:
+        seconds: how far, forward or back.
+    """
+
+    model_config = _MODEL
+    kind: Literal["jump"] = "jump"
+    seconds: float = Field(-3600.0, ge=-86400, le=86400)
+
+
+Fault = Freeze | Drop | Corrupt | Slow | Jump
+KINDS = ("freeze", "drop", "corrupt", "slow", "jump")
 _ADAPTER: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
 
 

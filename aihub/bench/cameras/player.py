@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aihub.bench.cameras.clip import Clip, Unit
-from aihub.bench.cameras.faults import Corrupt, Damage, Drop, Fault, Freeze, Slow
+from aihub.bench.cameras.faults import Corrupt, Damage, Drop, Fault, Freeze, Jump, Slow
 from aihub.bench.cameras.rtp import Lane
 from aihub.bench.cameras.wire import Sink
+
+OnSent = Callable[[str, int, float], None]
+"""Told the camera's name, the clip's unit that was shown and when it was handed to the network, epoch seconds."""
 
 REPORT_EVERY_S = 4.0
 _LATE_S = 2.0
@@ -52,6 +55,7 @@ class Camera:
         fault_since: loop time at which it began.
         counts: what it has done.
         players: its clients.
+        on_sent: told of every picture sent; on the server's thread.
     """
 
     name: str
@@ -61,6 +65,12 @@ class Camera:
     fault_since: float = 0.0
     counts: Counts = field(default_factory=Counts)
     players: set[Player] = field(default_factory=set)
+    on_sent: OnSent | None = None
+
+    @property
+    def clock_off_s(self) -> float:
+        """How far its clock is off, seconds."""
+        return self.fault.seconds if isinstance(self.fault, Jump) else 0.0
 
 
 class Player:
@@ -229,7 +239,8 @@ class Player:
             self._report(now)
         shown = self._time + unit.ahead
         hit = self._damage.hit if self._damage else 0
-        if not self._sink.send(self.lane, unit, shown, self._damage):
+        stamped = shown + round(camera.clock_off_s * camera.clip.clock)
+        if not self._sink.send(self.lane, unit, stamped, self._damage):
             self._skip(unit)
             return
         self._lost_key = False
@@ -238,6 +249,11 @@ class Player:
         camera.counts.bytes_sent += unit.size
         if self._damage:
             camera.counts.packets_hit += self._damage.hit - hit
+        if camera.on_sent is not None:
+            still = isinstance(camera.fault, Freeze)
+            camera.on_sent(
+                camera.name, camera.clip.key_before(self._index) if still else self._index, time.time()
+            )
 
     def _skip(self, unit: Unit) -> None:
         """The client has no room: it gets nothing until the next picture it can decode by itself."""
@@ -246,7 +262,7 @@ class Player:
         self._camera.counts.units_dropped += 1
 
     def _report(self, now: float) -> None:
-        clip = self._camera.clip
+        clip, off = self._camera.clip, self._camera.clock_off_s
         self._reported = now
-        ticks = (now - self._anchor) * clip.clock + clip.reorder
-        self._sink.control(self.lane.report(time.time(), ticks, f"{self._camera.name}@aihub"))
+        ticks = (now - self._anchor + off) * clip.clock + clip.reorder
+        self._sink.control(self.lane.report(time.time() + off, ticks, f"{self._camera.name}@aihub"))

@@ -19,7 +19,7 @@ def send_fault(url: str, kind: str | None, *, timeout_s: float = 5.0, **options:
 
     Args:
         url: the camera's address, with user and password where it has some; path "*" for all cameras of the server.
-        kind: "freeze", "drop", "corrupt", "slow"; none mends.
+        kind: "freeze", "drop", "corrupt", "slow", "jump"; none mends.
         timeout_s: for each step.
         options: see the fault's class.
 

@@ -20,7 +20,7 @@ from aihub.bench.cameras.clip import Clip
 from aihub.bench.cameras.connection import Connection
 from aihub.bench.cameras.faults import Fault, make_fault
 from aihub.bench.cameras.media import open_clip
-from aihub.bench.cameras.player import Camera
+from aihub.bench.cameras.player import Camera, OnSent
 from aihub.bench.cameras.session import Site
 from aihub.bench.footage import Footage
 from aihub.errors import ConfigError, InputError, NotFoundError
@@ -67,6 +67,8 @@ class CameraServer:
         users: password by user; with it, every request but OPTIONS needs Digest or Basic authentication.
         advertise: host in `url`; none for `host`, or 127.0.0.1 where that is every address.
         session_timeout_s: a client without a sign of life for this long is dropped, seconds.
+        on_sent: told the camera's name, the index of the picture in its clip and the time, epoch seconds, of every picture
+            handed to the network, for each client that plays; on the server's thread, so it must be quick.
 
     Raises:
         InputError: no files, a bad number, or (on start) a file that cannot be played.
@@ -84,6 +86,7 @@ class CameraServer:
         users: Mapping[str, str] | None = None,
         advertise: str | None = None,
         session_timeout_s: float = 60.0,
+        on_sent: OnSent | None = None,
     ) -> None:
         if not files:
             raise InputError("no files for the cameras to play", field="files")
@@ -100,6 +103,7 @@ class CameraServer:
         self._users = dict(users or {})
         self._advertise = advertise or _LOOPBACK.get(host, host)
         self._timeout_s = session_timeout_s
+        self._on_sent = on_sent
         self._clips: list[Clip] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -173,7 +177,7 @@ class CameraServer:
 
         Args:
             camera: number from 0, name ("cam1"), or none for all.
-            kind: "freeze", "drop", "corrupt", "slow"; none mends.
+            kind: "freeze", "drop", "corrupt", "slow", "jump"; none mends.
             options: see the fault's class in `aihub.bench.cameras.faults`.
 
         Raises:
@@ -262,7 +266,7 @@ class CameraServer:
                 if not isinstance(source, Clip):
                     self._clips.append(opened[place])
             name = f"cam{i + 1}"
-            cameras[name] = Camera(name, opened[place], self._repeat)
+            cameras[name] = Camera(name, opened[place], self._repeat, on_sent=self._on_sent)
         return cameras
 
     def _close_clips(self) -> None:

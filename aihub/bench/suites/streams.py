@@ -34,6 +34,8 @@ ShapeName = Literal["1080p25", "360p25"]
 Mode = Literal["full", "key-frames"]
 _START_S = 20.0
 _PROBE_FPS = 20.0
+_NONE = 0.01
+"""Who holds not one camera is taken to hold this many, so that a ratio shows it."""
 
 
 class Settings(Options):
@@ -51,7 +53,7 @@ class Settings(Options):
         clip_s: length of the clip, which repeats.
         most: cameras at most.
         tolerance: share of the border up to which it may be off.
-        seconds: of a probe; at least four asked frames.
+        seconds: of a probe; at least six asked frames.
         settle_s: before a probe counts.
         analysed: least share of the asked frames.
         age_ms: 95 of 100 analysed frames are no older.
@@ -259,11 +261,15 @@ def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
     fps = settings.key_frame_fps
     if (fps, "full") in single and (fps, "key-frames") in single:
         full, key = single[fps, "full"], single[fps, "key-frames"]
+        if not full.held:
+            raise NotHereError(
+                f"not one camera of {cameras.shape.name} is held here: nothing to be a multiple of"
+            )
         floor = "" if key.broke else f"; the search ends at {settings.most}, so this is a floor"
         stand.add(
             f"key-frames-over-full/{cameras.shape.name}",
             f"Cameras held at {fps:g} analysed frame a second, {cameras.shape.name}: key frames / full decode",
-            key.held / max(1, full.held), target=least(5), against="full decode",
+            key.held / full.held, target=least(5), against="full decode",
             detail=f"{key.held} and {full.held} cameras, a key frame every {settings.key_every_s:g} s{floor}",
         )  # fmt: skip
 
@@ -300,7 +306,7 @@ def _peer(stand: Stand, settings: Settings, cameras: _Field, hub: Opens) -> None
                 found = cameras.border(who, opens[who], fps)
                 why[who] = cameras.why
                 held[who].append(found.held)
-                return 1 / max(1, found.held)
+                return 1 / max(_NONE, found.held)
 
             return search
 
@@ -315,6 +321,8 @@ def _peer(stand: Stand, settings: Settings, cameras: _Field, hub: Opens) -> None
         statistics.median(held["plain loop"]), unit="cameras", kind="count", better="neither", samples=held["plain loop"],
         detail=f"{detector.name}, {detector.ms:.2f} ms a picture; one more breaks it: {why['plain loop']}",
     )  # fmt: skip
+    if not statistics.median(held["plain loop"]):
+        raise NotHereError("the plain loop holds not one camera here: nothing to be a multiple of")
     target: Target | None = least(1.8) if fps == 5 and settings.model == "coco" else None
     stand.ratio(
         f"held-over-plain-loop/{name}/{fps:g}fps",
