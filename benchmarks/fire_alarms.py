@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aihub.bench.hub import running_hub
+from aihub.bench.hub.process import running_hub
 from aihub.client import AihubClient
 from aihub.settings import Settings
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from aihub.bench.hub import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, running_hub
 from aihub.settings import Settings
 
 LEVELS = (1, 2, 4, 8, 16, 32)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aihub.bench.profile import DRAWN, Asked, Profile, run
+from aihub.bench.streams.profile import DRAWN, Asked, Profile, run
 from aihub.cli.output import JsonFlag, error_console, print_json, print_table, say
 from aihub.errors import InputError
 

@@ -17,7 +17,7 @@ import venv
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aihub.bench.peers import ENVIRONMENTS, MARK, PeerCard, cards, place
+from aihub.bench.peers.installed import ENVIRONMENTS, MARK, PeerCard, cards, place
 
 RUNTIMES = ("onnxruntime", "openvino")
 TIMEOUT_S = 3600

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aihub.bench.alarm_truth import Raised, Sent, Shown, Spell, match, remembered, shown_by
+from aihub.bench.alarms.truth import Raised, Sent, Shown, Spell, match, remembered, shown_by
 
 
 def shown(key: str, begin: float, end: float, *, camera: str = "a", due: bool = True) -> Shown:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aihub.bench.border import find_border
+from aihub.bench.streams.border import find_border
 from aihub.errors import InputError
 
 

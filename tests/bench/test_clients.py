@@ -16,8 +16,8 @@ from aihub.bench.clients.arrivals import Ask, specification
 from aihub.bench.clients.load import drive, request_bytes
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
-from aihub.bench.hub import RunningHub, running_hub
-from aihub.bench.overload import Flood, Scene, _add
+from aihub.bench.hub.overload import Flood, Scene, _add
+from aihub.bench.hub.process import RunningHub, running_hub
 from aihub.bench.stand import Stand
 from aihub.bench.suites.http import good
 from aihub.errors import AihubError

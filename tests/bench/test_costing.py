@@ -8,10 +8,10 @@ import pytest
 
 from aihub.algorithms.chains import links_of, work_keys
 from aihub.algorithms.registry import Registry
-from aihub.bench import costing
-from aihub.bench.costing import Gathered
-from aihub.bench.hosting import Taken
 from aihub.bench.stand import Stand
+from aihub.bench.streams import costing
+from aihub.bench.streams.costing import Gathered
+from aihub.bench.streams.hosting import Taken
 from aihub.bench.suite import find
 from aihub.bench.suites import costs, planner
 from aihub.capacity.costs import FILE, load, remembered

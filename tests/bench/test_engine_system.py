@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from aihub.bench.engine_system import KEPT, EngineSystem, packed
+from aihub.bench.mlperf.engine_system import KEPT, EngineSystem, packed
 from aihub.engine.engine import Engine
 from aihub.errors import CapacityError
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from aihub.bench import catalogue_cost, suite
+from aihub.bench import suite
+from aihub.bench.hub import catalogue_cost
 from aihub.bench.stand import Stand
 from aihub.bench.suites import footprint
 from aihub.errors import AihubError, InputError

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aihub.bench import limits as module
-from aihub.bench.graphs import detector
-from aihub.bench.limits import limits
+from aihub.bench.runtimes import limits as module
+from aihub.bench.runtimes.graphs import detector
+from aihub.bench.runtimes.limits import limits
 from aihub.engine.session import Port
 from aihub.errors import AihubError
 

@@ -14,9 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from aihub.bench import contestants, peers, suite
-from aihub.bench.contestants import Contestant, Served, boxes_in, disagreement, drive
-from aihub.bench.peers import Installed, PeerCard
+from aihub.bench import suite
+from aihub.bench.peers import contestants
+from aihub.bench.peers import installed as peers
+from aihub.bench.peers.contestants import Contestant, Served, boxes_in, disagreement, drive
+from aihub.bench.peers.installed import Installed, PeerCard
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suites.peers import Settings, run, write_settings
 from aihub.engine.engine import Engine

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from aihub.algorithms.base import stage_type
-from aihub.bench import profile
-from aihub.bench.camera_process import cameras, source_of
-from aihub.bench.hosting import Hosted, Watched, hosted
-from aihub.bench.profile import Asked
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams import profile
+from aihub.bench.streams.cameras_apart import cameras_apart, source_of
+from aihub.bench.streams.hosting import Hosted, Watched, hosted
+from aihub.bench.streams.profile import Asked
 from aihub.errors import InputError
 from aihub.telemetry import FRAME_SECONDS, STAGE_SECONDS
 
@@ -39,9 +39,9 @@ def test_what_does_not_exist_is_told_by_the_process_that_finds_out() -> None:
 
 
 def test_cameras_end_with_the_block() -> None:
-    with cameras([TINY], count=2) as urls:
-        assert len(set(urls)) == 2
-        port = urls[0].split(":")[2].split("/")[0]
+    with cameras_apart([TINY], 2) as apart:
+        assert len(set(apart.urls)) == 2
+        port = apart.urls[0].split(":")[2].split("/")[0]
     listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, timeout=10, check=False).stdout
     assert f":{port} " not in listening
 
@@ -60,8 +60,10 @@ def test_streams_are_counted_by_stage(tmp_path: Path) -> None:
     waited = _count(FRAME_SECONDS, "wait")
     try:
         with (
-            cameras([TINY]) as urls,
-            hosted(stand.engine, stand.registry, [Watched(urls[0], (algorithm.card.id,), 10)]) as running,
+            cameras_apart([TINY]) as apart,
+            hosted(
+                stand.engine, stand.registry, [Watched(apart.urls[0], (algorithm.card.id,), 10)]
+            ) as running,
         ):
             taken = running.take(1.0)
     finally:
@@ -78,8 +80,8 @@ def test_streams_are_counted_by_stage(tmp_path: Path) -> None:
 def test_an_algorithm_that_cannot_run_is_not_here(tmp_path: Path) -> None:
     stand = Stand(tmp_path)
     try:
-        with cameras([TINY]) as urls:
-            running = Hosted(stand.engine, stand.registry, [Watched(urls[0], ("nobody",), 10)])
+        with cameras_apart([TINY]) as apart:
+            running = Hosted(stand.engine, stand.registry, [Watched(apart.urls[0], ("nobody",), 10)])
             with closing(running), pytest.raises(NotHereError, match="nobody"):
                 running.start()
     finally:

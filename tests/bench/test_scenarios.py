@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aihub.bench import scenarios
-from aihub.bench.scenarios import Answer, Rules, accuracy, performance
+from aihub.bench.mlperf import scenarios
+from aihub.bench.mlperf.scenarios import Answer, Rules, accuracy, performance
 from aihub.bench.stand import NotHereError
 from aihub.errors import CapacityError
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aihub.bench import suite
+from aihub.bench.hub.soaking import Held, grown, slope
 from aihub.bench.results import Figure
-from aihub.bench.soaking import Held, grown, slope
 from aihub.bench.stand import Stand
 from aihub.bench.suites import soak
 from aihub.errors import AihubError, InputError

@@ -8,10 +8,10 @@ import time
 import httpx2
 import pytest
 
-from aihub.bench.camera_faults import TROUBLES, Trouble, play
+from aihub.bench.alarms.camera_faults import TROUBLES, Trouble, play
+from aihub.bench.alarms.code_clip import CodeClip
+from aihub.bench.alarms.webhooks import Receiver
 from aihub.bench.cameras import CameraServer
-from aihub.bench.code_clip import CodeClip
-from aihub.bench.webhooks import Receiver
 
 from .conftest import SMALL, until
 from .rtsp_client import client

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aihub.bench import suite
-from aihub.bench.clips import SHAPES, encoded_clip
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.clips import SHAPES, encoded_clip
 from aihub.bench.suites import sharing
 from aihub.errors import InputError
 

@@ -11,9 +11,9 @@ import pytest
 from aihub.algorithms.registry import Registry
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
-from aihub.bench.hub_streams import HubStreams, StageCosts, hub_streams
-from aihub.bench.plain_loop import PlainLoop
-from aihub.bench.watching import Slo, Watcher, Window, watch
+from aihub.bench.streams.hub_streams import HubStreams, StageCosts, hub_streams
+from aihub.bench.streams.plain_loop import PlainLoop
+from aihub.bench.streams.watcher import Slo, Watcher, Window, watch
 from aihub.engine.engine import Engine
 from aihub.engine.store import ModelStore
 from aihub.plugins import data_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aihub.bench import profile
+from aihub.bench.streams import profile
 from aihub.capacity.costs import FILE, remember
 from tests.capacity.invented import ROUND
 from tests.cli.conftest import Run

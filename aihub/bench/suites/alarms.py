@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from aihub.bench.alarm_stage import Scene, Stage, open_stage, wait_until
-from aihub.bench.alarm_truth import Matched, Shown, match, remembered, shown_by
-from aihub.bench.camera_faults import TROUBLES, play
+from aihub.bench.alarms.camera_faults import TROUBLES, play
+from aihub.bench.alarms.code_clip import CodeClip
+from aihub.bench.alarms.crowd import Crowd
+from aihub.bench.alarms.stage import Scene, Stage, open_stage, wait_until
+from aihub.bench.alarms.truth import Matched, Shown, match, remembered, shown_by
 from aihub.bench.cameras import open_clip
-from aihub.bench.cameras_apart import cameras_apart
-from aihub.bench.code_clip import CodeClip
-from aihub.bench.crowd import Crowd
 from aihub.bench.results import histogram, most
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.cameras_apart import cameras_apart
 from aihub.bench.suite import Options
 
 CODES = "qr-and-barcode"
@@ -73,7 +73,7 @@ class Settings(Options):
         load_algorithm: that watches them.
         load_model: what it runs; tuned first.
         load_most: further cameras at most.
-        troubles: faults of cameras; see `aihub.bench.camera_faults`.
+        troubles: faults of cameras; see `aihub.bench.alarms.camera_faults`.
         before_s: how long all is well before the faults.
         trouble_s: how long the faults last.
         after_s: how long all is well afterwards.

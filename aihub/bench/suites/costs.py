@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from aihub.bench.costing import Costing, documented
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.costing import Costing, documented
 from aihub.bench.suite import Options
 from aihub.capacity.costs import FILE, Costs, remember
 from aihub.settings import Settings as HubSettings

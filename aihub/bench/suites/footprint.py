@@ -14,8 +14,8 @@ from pydantic import Field
 
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
-from aihub.bench.catalogue_cost import ask
-from aihub.bench.hub import RunningHub, resident_mb, running_hub
+from aihub.bench.hub.catalogue_cost import ask
+from aihub.bench.hub.process import RunningHub, resident_mb, running_hub
 from aihub.bench.results import Stack, most
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options

@@ -16,14 +16,14 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from aihub.bench import overload
-from aihub.bench.bare import alone, bare_session, in_lanes
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
-from aihub.bench.hub import RunningHub, running_hub
+from aihub.bench.hub import overload
+from aihub.bench.hub.process import RunningHub, running_hub
 from aihub.bench.results import histogram, least, most
+from aihub.bench.runtimes.bare import alone, bare_session, in_lanes
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
-from aihub.bench.subjects import tuned
 from aihub.bench.suite import Options
 from aihub.bench.suites.http import PICTURE, curves, good, picture_input
 from aihub.engine.machine import cores

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from aihub.bench import overload
-from aihub.bench.bare import Bare, alone, bare_session, in_lanes
 from aihub.bench.clients.seen import Seen
-from aihub.bench.hub import RunningHub, running_hub
+from aihub.bench.hub import overload
+from aihub.bench.hub.process import RunningHub, running_hub
 from aihub.bench.results import Curve, histogram, least
+from aihub.bench.runtimes.bare import Bare, alone, bare_session, in_lanes
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
-from aihub.bench.subjects import tuned
 from aihub.bench.suite import Options
 from aihub.engine.machine import cores
 from aihub.engine.preprocess import prepare

@@ -8,14 +8,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from aihub.bench import by_hand, mlperf
-from aihub.bench.accelerators import accelerated
-from aihub.bench.bare import BareOnnxRuntime, Clock, in_lanes
-from aihub.bench.scenarios import Scenario
+from aihub.bench.mlperf import measured as mlperf
+from aihub.bench.mlperf.scenarios import Scenario
+from aihub.bench.runtimes import by_hand
+from aihub.bench.runtimes.accelerators import accelerated
+from aihub.bench.runtimes.bare import BareOnnxRuntime, Clock, in_lanes
+from aihub.bench.runtimes.subjects import Drawn, Subject, drawn, names, subject
+from aihub.bench.runtimes.sweep import Grid, Pass, sweep
 from aihub.bench.stand import NotHereError, Stand
-from aihub.bench.subjects import Drawn, Subject, drawn, names, subject
 from aihub.bench.suite import Options
-from aihub.bench.sweep import Grid, Pass, sweep
 from aihub.engine.engine import Engine
 from aihub.engine.machine import cores
 

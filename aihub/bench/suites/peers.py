@@ -19,11 +19,11 @@ from typing import Literal
 from pydantic import Field
 
 from aihub import __version__
-from aihub.bench import contestants
-from aihub.bench.contestants import BARE, HUB, Contestant, Taken, bare_loop, disagreement
-from aihub.bench.peer_cameras import Asked, held
-from aihub.bench.peers import ENVIRONMENTS, cards, installed
-from aihub.bench.pipeline_peer import inference_pipeline
+from aihub.bench.peers import contestants
+from aihub.bench.peers.cameras import Asked, held
+from aihub.bench.peers.contestants import BARE, HUB, Contestant, Taken, bare_loop, disagreement
+from aihub.bench.peers.installed import ENVIRONMENTS, cards, installed
+from aihub.bench.peers.pipeline import inference_pipeline
 from aihub.bench.results import Curve, histogram, least
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options
@@ -56,7 +56,7 @@ class Settings(Options):
         tune_s: for tuning the model; 0 leaves its profile as it is.
         cameras: whether cameras held by InferencePipeline are measured too.
         clip: for that, below the test media; shape, fps, most_cameras, tolerance, probe_s, settle_s, camera_turns, analysed, age_ms:
-            see `aihub.bench.peer_cameras.Asked`.
+            see `aihub.bench.peers.cameras.Asked`.
     """
 
     environments: Path = ENVIRONMENTS

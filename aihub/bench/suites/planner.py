@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aihub.bench.camera_process import cameras
-from aihub.bench.hosting import Taken, Watched, hosted
 from aihub.bench.results import most
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.cameras_apart import cameras_apart
+from aihub.bench.streams.hosting import Taken, Watched, hosted
 from aihub.bench.suites import costs as costs_suite
 from aihub.capacity.costs import Costs
 from aihub.capacity.load import load_of
@@ -72,7 +72,7 @@ def _mix(stand: Stand, settings: Settings, costs: Costs, name: str, mix: tuple[P
         watched: list[Watched] = []
         parts: list[Part] = []
         for part in mix:
-            urls = opened.enter_context(cameras([part.clip], count=part.streams))
+            urls = opened.enter_context(cameras_apart([part.clip], part.streams)).urls
             watched += [Watched(url, part.algorithms, part.fps) for url in urls]
             parts += [part] * part.streams
         running = opened.enter_context(hosted(stand.engine, stand.registry, watched))

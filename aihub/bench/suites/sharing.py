@@ -17,10 +17,10 @@ from pydantic import Field
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.inference import infer, infer_many
 from aihub.algorithms.planner import Plan
-from aihub.bench.clips import footage_of
 from aihub.bench.footage import SCENES
 from aihub.bench.results import Curve, most
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.clips import footage_of
 from aihub.bench.suite import Options
 from aihub.bench.turns import cpu, wall
 from aihub.types import AnyResult, Frame, Image

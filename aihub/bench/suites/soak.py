@@ -27,9 +27,9 @@ from pydantic import Field
 
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
-from aihub.bench.hub import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, running_hub
+from aihub.bench.hub.soaking import Held, Slope, grown, held, slope
 from aihub.bench.results import Curve, Kind, most
-from aihub.bench.soaking import Held, Slope, grown, held, slope
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options
 from aihub.client import AihubClient

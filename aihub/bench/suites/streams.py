@@ -2,7 +2,7 @@
 
 Cameras are simulated by a process of its own over real RTSP: its CPU is not counted, but it works on the same cores, so a
 machine whose cameras are elsewhere holds more. The hub's side is a stream host as a deployment runs it (see
-`aihub.bench.hub_streams`), in this process and tuned first; beside it, in turns, the plain loop of `aihub.bench.plain_loop`.
+`aihub.bench.streams.hub_streams`), in this process and tuned first; beside it, in turns, the plain loop of `aihub.bench.streams.plain_loop`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Literal
 import cv2
 from pydantic import Field
 
-from aihub.bench.bare import bare_session
-from aihub.bench.border import Border, find_border
-from aihub.bench.cameras_apart import CamerasApart, cameras_apart
-from aihub.bench.clips import SHAPES, Shape, encoded_clip
-from aihub.bench.hub_streams import STAGES, StageCosts, hub_streams
-from aihub.bench.plain_loop import best_detector, plain_loop
 from aihub.bench.results import Stack, Target, least, most
+from aihub.bench.runtimes.bare import bare_session
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.border import Border, find_border
+from aihub.bench.streams.cameras_apart import CamerasApart, cameras_apart
+from aihub.bench.streams.clips import SHAPES, Shape, encoded_clip
+from aihub.bench.streams.hub_streams import STAGES, StageCosts, hub_streams
+from aihub.bench.streams.plain_loop import best_detector, plain_loop
+from aihub.bench.streams.watcher import Opens, Slo, Window, watch
 from aihub.bench.suite import Options
-from aihub.bench.watching import Opens, Slo, Window, watch
 from aihub.engine.machine import cores
 from aihub.engine.preprocess import prepare
 from aihub.types import Frame

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aihub.bench.alarm_truth import Spell
+from aihub.bench.alarms.truth import Spell
 from aihub.bench.cameras import CameraServer
 
 _TICK_S = 0.1

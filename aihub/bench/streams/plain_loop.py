@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from aihub.bench.bare import BareOnnxRuntime, graph_of, in_lanes
+from aihub.bench.runtimes.bare import BareOnnxRuntime, graph_of, in_lanes
 from aihub.engine.engine import Engine
 from aihub.engine.machine import cores
 from aihub.engine.preprocess import prepare
@@ -88,7 +88,7 @@ def _pace(detector: Detector, seconds: float) -> float:
 
 
 class PlainLoop:
-    """A thread a camera. See `aihub.bench.watching.Watcher`.
+    """A thread a camera. See `aihub.bench.streams.watcher.Watcher`.
 
     Args:
         urls: the cameras.

@@ -15,9 +15,12 @@ from typing import Any
 
 import httpx2
 
-from aihub.bench.hub import running_hub
-from aihub.bench.peers import Installed, benchmarks_environment, cpu_share, running
+from aihub.bench.clients.running import client
+from aihub.bench.clients.seen import Seen
+from aihub.bench.hub.process import running_hub
+from aihub.bench.peers.installed import Installed, benchmarks_environment, cpu_share, running
 from aihub.bench.stand import NotHereError
+from aihub.errors import AihubError
 from aihub.plugins import data_folder
 
 HUB, BARE = "hub", "bare loop"
@@ -179,17 +182,13 @@ def disagreement(
 
 def drive(url: str, key: str, concurrency: int, seconds: float, picture: Path | None = None) -> Taken:
     """The load client in a process of its own. A server that is gone, or hangs, gave no good answer."""
-    command = [sys.executable, "-m", "aihub.bench.clients.latencies", url, "--key", key,
-               "--concurrency", str(concurrency), "--seconds", f"{seconds:g}"]  # fmt: skip
-    command += [] if picture is None else ["--body", str(picture)]
+    given = [url, "--concurrency", str(concurrency), "--seconds", f"{seconds:g}"]
+    given += [] if picture is None else ["--body", str(picture)]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=seconds + _MARGIN_S)
-    except subprocess.TimeoutExpired:
-        return Taken(0.0, [], concurrency, f"no answer within {seconds + _MARGIN_S:g} s")
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return Taken(0.0, [], concurrency, said[-1] if said else "the client ended without a word")
-    return _taken(done)
+        seen = Seen.from_json(client("load", given, seconds, key=key))
+    except AihubError as error:
+        return Taken(0.0, [], concurrency, error.message)
+    return Taken(seen.per_second, sorted(seen.answered), seen.failures + len(seen.refused))
 
 
 def bare_loop(settings: Path, picture: Path, seconds: float) -> Taken:
@@ -203,11 +202,8 @@ def bare_loop(settings: Path, picture: Path, seconds: float) -> Taken:
         f"{seconds:g}",
     ]
     environment = os.environ | benchmarks_environment(settings)
-    return _taken(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment,
-                                 cwd=data_folder("benchmarks").parent, timeout=seconds + _MARGIN_S))  # fmt: skip
-
-
-def _taken(done: subprocess.CompletedProcess[bytes]) -> Taken:
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment,
+                          cwd=data_folder("benchmarks").parent, timeout=seconds + _MARGIN_S)  # fmt: skip
     told = json.loads(done.stdout)
     return Taken(told["per_second"], told["times_ms"], told["failures"])
 

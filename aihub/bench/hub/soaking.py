@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 from scipy.stats import theilslopes
 
-from aihub.bench.hub import RunningHub, resident_mb
+from aihub.bench.hub.process import RunningHub, resident_mb
 
 HOUR_S = 3600.0
 

@@ -20,7 +20,7 @@ import httpx2
 from aihub.bench.clients.arrivals import Ask, specification
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
-from aihub.bench.hub import RunningHub, resident_mb
+from aihub.bench.hub.process import RunningHub, resident_mb
 from aihub.bench.results import least, most
 from aihub.bench.stand import Stand
 from aihub.engine.machine import cores

@@ -19,12 +19,7 @@ import psutil
 from aihub.algorithms.planner import Plan
 from aihub.algorithms.registry import Registry
 from aihub.engine.engine import Engine
-from aihub.errors import FormatError
-from aihub.streams.conversation import Line
-from aihub.streams.decoder import Decoder, open_stream
-from aihub.streams.fed_decoder import open_fed
 from aihub.streams.host import StreamHost
-from aihub.streams.sources import Source
 from aihub.streams.worker import Results
 from aihub.telemetry import REGISTRY
 from aihub.types import Frame, Sampling, StreamSpec, StreamState, StreamTask
@@ -33,24 +28,8 @@ _FASTEST = 60.0
 _TASKS = Path("/proc/self/task")
 
 
-def open_key_frames(
-    _source: Source, open_timeout_s: float, read_timeout_s: float, line: Line | None = None
-) -> Decoder:
-    """Open a camera so that only its key frames are decoded.
-
-    The hub's decoder can do this; a stream's `sampling` has no word for it yet.
-
-    Raises:
-        FormatError: the camera cannot be received by the hub itself.
-        StreamError: it refuses, or does not play in time.
-    """
-    if line is None:
-        raise FormatError("key frames alone can only be had from cameras that the hub receives itself")
-    return open_fed(line, open_timeout_s, read_timeout_s, keyframes_only=True)
-
-
 class HubStreams:
-    """Streams in a host. See `aihub.bench.watching.Watcher`.
+    """Streams in a host. See `aihub.bench.streams.watcher.Watcher`.
 
     Args:
         engine: runs the models.
@@ -76,7 +55,7 @@ class HubStreams:
         self._ages: list[float] = []
         # Key frames come at the very rate that is asked, or more rarely: at twice the rate none is passed over for
         # coming a moment early.
-        sampling = Sampling(fps=min(2 * fps if key_frames else fps, _FASTEST))
+        sampling = Sampling(fps=min(2 * fps if key_frames else fps, _FASTEST), key_frames=key_frames)
         specs = [
             StreamSpec(id=name, url=url, tasks=tuple(tasks), sampling=sampling)
             for name, url in zip(self._names, urls, strict=True)
@@ -86,7 +65,6 @@ class HubStreams:
             plan=lambda: Plan(engine),
             bind=self._bind,
             on_results=self._on_results,
-            open_source=open_key_frames if key_frames else open_stream,
         )
         self._host.sync(specs)
 

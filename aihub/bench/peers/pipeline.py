@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from aihub.bench.peers import Installed, end, environment_of
+from aihub.bench.peers.installed import Installed, end, environment_of
 from aihub.bench.stand import NotHereError
 
 START_S = 180.0
@@ -23,7 +23,7 @@ _STOP_S = 10.0
 
 
 class PipelineWatcher:
-    """Cameras watched by an InferencePipeline. See `aihub.bench.watching.Watcher`.
+    """Cameras watched by an InferencePipeline. See `aihub.bench.streams.watcher.Watcher`.
 
     Args:
         peer: the package, installed.
@@ -109,5 +109,5 @@ class PipelineWatcher:
 def inference_pipeline(
     peer: Installed, settings: Path, work: Path
 ) -> Callable[[Sequence[str], float], PipelineWatcher]:
-    """Opens InferencePipelines over the detector, for `aihub.bench.watching`."""
+    """Opens InferencePipelines over the detector, for `aihub.bench.streams.watcher`."""
     return lambda urls, fps: PipelineWatcher(peer, settings, work, urls, fps)

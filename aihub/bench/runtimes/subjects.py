@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aihub.bench.bare import Feeds, graph_of
-from aihub.bench.graphs import SIDE, detector
+from aihub.bench.runtimes.bare import Feeds, graph_of
+from aihub.bench.runtimes.graphs import SIDE, detector
 from aihub.bench.stand import NotHereError, Stand
 from aihub.engine.backends import backends
 from aihub.engine.engine import Engine

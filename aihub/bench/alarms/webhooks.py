@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from aihub.bench.alarm_truth import Raised
+from aihub.bench.alarms.truth import Raised
 
 SECRET = "for-benchmarks-on-this-machine"  # noqa: S105 - signs what never leaves the machine
 _BODY_BYTES = 1 << 20

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from aihub.bench.bare import Feeds
-from aihub.bench.scenarios import Answer
+from aihub.bench.mlperf.scenarios import Answer
+from aihub.bench.runtimes.bare import Feeds
 from aihub.engine.engine import Engine
 from aihub.types import Tensor
 
@@ -21,7 +21,7 @@ KEPT = 4096
 
 
 class EngineSystem:
-    """A model of an engine, as `aihub.bench.scenarios.System`.
+    """A model of an engine, as `aihub.bench.mlperf.scenarios.System`.
 
     Args:
         engine: runs it.

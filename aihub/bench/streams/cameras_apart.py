@@ -1,4 +1,4 @@
-"""Simulated cameras in a process of their own, so that what they cost is not counted with what is measured.
+"""Simulated cameras in a process of their own: what they cost is not counted, but it is taken from the same cores.
 
 The process ends when its standard input does, so none is left behind whatever becomes of the one that started it.
 """
@@ -11,8 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
@@ -48,11 +51,31 @@ def source_of(name: str) -> Path | Footage:
     return makers[drawn["scene"]](size, float(drawn["fps"] or 25), _DRAWN_S)
 
 
+@dataclass(frozen=True, slots=True)
+class CamerasApart:
+    """Cameras that another process serves.
+
+    Attributes:
+        urls: address of each.
+        pid: the process.
+    """
+
+    urls: list[str]
+    pid: int
+
+    def cpu_s(self) -> float:
+        """CPU seconds that serving them has taken so far; 0 when the process is gone."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self.pid).cpu_times()
+            return float(times.user + times.system)
+        return 0.0
+
+
 @contextmanager
-def cameras(
-    sources: Sequence[str], *, count: int | None = None, fps: float | None = None
-) -> Iterator[list[str]]:
-    """Cameras that play until the block ends; gives their addresses.
+def cameras_apart(
+    sources: Sequence[str | Path], count: int | None = None, *, fps: float | None = None
+) -> Iterator[CamerasApart]:
+    """Cameras that play until the block ends.
 
     Args:
         sources: see `source_of`; with more cameras than sources they repeat.
@@ -63,11 +86,12 @@ def cameras(
         InputError: a source is none.
         ConnectError: they did not start.
     """
-    for source in sources:
-        source_of(source)
-    asked = json.dumps({"sources": list(sources), "count": count, "fps": fps})
+    named = [str(source) for source in sources]
+    for name in named:
+        source_of(name)
+    asked = json.dumps({"sources": named, "count": count, "fps": fps})
     with subprocess.Popen(
-        [sys.executable, "-m", "aihub.bench.camera_process", asked],
+        [sys.executable, "-m", "aihub.bench.streams.cameras_apart", asked],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as child:
@@ -81,7 +105,7 @@ def cameras(
             killer.cancel()
             if not line:
                 raise ConnectError("the simulated cameras did not start")
-            yield json.loads(line)
+            yield CamerasApart(json.loads(line), child.pid)
         finally:
             killer.cancel()
             into.close()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aihub.bench.bare import BareOnnxRuntime, Clock, Feeds, in_lanes
 from aihub.bench.results import Curve
+from aihub.bench.runtimes.bare import BareOnnxRuntime, Clock, Feeds, in_lanes
+from aihub.bench.runtimes.subjects import Subject
 from aihub.bench.stand import NotHereError, Stand
-from aihub.bench.subjects import Subject
 from aihub.bench.turns import Turns, take_turns
 from aihub.engine.backends import RUNS_ON_DEVICE, backends
 from aihub.engine.machine import cores

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aihub.bench.graphs import parsed
+from aihub.bench.runtimes.graphs import parsed
 from aihub.engine.engine import Engine
 from aihub.engine.graph import prepare_graph
 from aihub.engine.machine import cores

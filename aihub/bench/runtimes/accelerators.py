@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from aihub.bench.bare import BareOnnxRuntime, in_lanes, providers
 from aihub.bench.results import Curve
+from aihub.bench.runtimes.bare import BareOnnxRuntime, in_lanes, providers
+from aihub.bench.runtimes.subjects import Subject
 from aihub.bench.stand import NotHereError, Stand
-from aihub.bench.subjects import Subject
 from aihub.engine.backends import RUNS_ON_DEVICE
 
 Point = tuple[bool, bool, int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,12 +14,7 @@ from aihub.bench.stand import NotHereError
 from aihub.engine.engine import Engine
 from aihub.errors import AihubError
 from aihub.events.lifecycle import EventBook, Subject
-from aihub.streams.conversation import Line
-from aihub.streams.decoder import Decoder, open_stream
-from aihub.streams.fed_decoder import open_fed
 from aihub.streams.host import StreamHost
-from aihub.streams.rtsp_session import UnsuitedError
-from aihub.streams.sources import Source
 from aihub.types import AnyResult, Frame, Sampling, StreamSpec, StreamState, StreamTask
 from aihub.types.results import Findings
 
@@ -36,11 +31,13 @@ class Watched:
         url: of the camera.
         algorithms: that watch it; none reads and hands over its frames and looks at nothing.
         fps: frames analysed a second.
+        key_frames: whether only key frames are decoded.
     """
 
     url: str
     algorithms: tuple[str, ...] = ()
     fps: float = 5.0
+    key_frames: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,6 @@ class Hosted:
         engine: runs the models.
         registry: knows the algorithms.
         watched: the streams.
-        open_source: opens decoders; for key frames only.
     """
 
     def __init__(
@@ -86,8 +82,6 @@ class Hosted:
         engine: Engine,
         registry: Registry,
         watched: Sequence[Watched],
-        *,
-        open_source: Callable[[Source, float, float, Line | None], Decoder] = open_stream,
     ) -> None:
         self._registry = registry
         self._book = EventBook()
@@ -100,7 +94,7 @@ class Hosted:
                 url=one.url,
                 tasks=tuple(StreamTask(id=name, algorithm=name) for name in one.algorithms)
                 or (StreamTask(id="nothing", algorithm=NOTHING),),
-                sampling=Sampling(fps=one.fps),
+                sampling=Sampling(fps=one.fps, key_frames=one.key_frames),
             )
             for number, one in enumerate(watched)
         ]
@@ -110,7 +104,6 @@ class Hosted:
             bind=self._bind,
             on_results=self._on_results,
             deadline_s=10.0,
-            open_source=open_source,
         )
 
     def start(self, first: int = FIRST) -> None:
@@ -215,7 +208,6 @@ def hosted(
     registry: Registry,
     watched: Sequence[Watched],
     *,
-    open_source: Callable[[Source, float, float, Line | None], Decoder] = open_stream,
     first: int = FIRST,
 ) -> Iterator[Hosted]:
     """Streams that run in the block, warmed up.
@@ -223,25 +215,9 @@ def hosted(
     Raises:
         NotHereError: see `Hosted.start`.
     """
-    running = Hosted(engine, registry, watched, open_source=open_source)
+    running = Hosted(engine, registry, watched)
     try:
         running.start(first)
         yield running
     finally:
         running.close()
-
-
-def open_key_frames(
-    source: Source, open_timeout_s: float, read_timeout_s: float, line: Line | None = None
-) -> Decoder:
-    """A camera of which only key frames are decoded.
-
-    Raises:
-        NotHereError: it is received in a way that cannot leave the others out.
-    """
-    if line is None:
-        raise NotHereError(f"{source.redacted()} is not received by the hub's own receiver")
-    try:
-        return open_fed(line, open_timeout_s, read_timeout_s, keyframes_only=True)
-    except UnsuitedError as error:
-        raise NotHereError(str(error)) from None

@@ -1,6 +1,6 @@
 """What the catalogue costs a process: listing it, holding it, and its most used models in memory.
 
-    python -m aihub.bench.catalogue_cost list|hold|models [COUNT]
+    python -m aihub.bench.hub.catalogue_cost list|hold|models [COUNT]
 
 Each is measured by a process of its own, so that nothing measured before stands in memory already; it prints JSON. `ask` runs one.
 Imports stand in the functions, since importing is a part of what is measured.
@@ -36,7 +36,7 @@ def ask(what: str, *options: str, timeout_s: float = TIMEOUT_S) -> Cost:
         NotHereError: it needs weights that are not here.
         AihubError: it failed, or did not end in time.
     """
-    command = [sys.executable, "-m", "aihub.bench.catalogue_cost", what, *options]
+    command = [sys.executable, "-m", "aihub.bench.hub.catalogue_cost", what, *options]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -19,10 +20,11 @@ from scipy.optimize import nnls
 
 from aihub.algorithms.algorithm import Algorithm
 from aihub.algorithms.chains import links_of, work_keys
-from aihub.bench.camera_process import cameras, source_of
-from aihub.bench.hosting import Taken, Watched, hosted, open_key_frames
 from aihub.bench.machine import gpus
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.cameras_apart import cameras_apart, source_of
+from aihub.bench.streams.clips import footage_of
+from aihub.bench.streams.hosting import Taken, Watched, hosted
 from aihub.bench.turns import cpu
 from aihub.capacity.costs import AlgorithmWork, Costs, DecodeCost, Linear, Memory, Piece
 from aihub.engine.machine import cores, fingerprint, processor, resident_bytes
@@ -94,7 +96,7 @@ class Costing:
 
     Args:
         stand: engine, registry, progress bar.
-        clips: what cameras play, see `camera_process.source_of`.
+        clips: what cameras play, see `cameras_apart.source_of`.
         seconds: of each run.
         streams: at once.
         fps: analysed frames a second of each, where something looks at them.
@@ -115,13 +117,13 @@ class Costing:
         """
         for clip in self.clips:
             self._stand.say(f"decode {clip}")
-            with cameras([clip], count=self._streams) as urls:
-                self._without(urls, SELDOM_FPS, remember_memory=True)
-                self._without(urls, 60.0)
-                self._key_frames(clip, urls)
+            with cameras_apart([clip], self._streams) as apart:
+                self._without(apart.urls, SELDOM_FPS, remember_memory=True)
+                self._without(apart.urls, 60.0)
+                self._key_frames(clip, apart.urls)
             self._look(clip)
-        with cameras([self.clips[-1]], count=self._streams, fps=SLOW_FPS) as urls:
-            self._without(urls, SELDOM_FPS)
+        with cameras_apart([self.clips[-1]], self._streams, fps=SLOW_FPS) as apart:
+            self._without(apart.urls, SELDOM_FPS)
         return _solve(self.found)
 
     def _without(self, urls: Sequence[str], fps: float, *, remember_memory: bool = False) -> None:
@@ -147,11 +149,11 @@ class Costing:
         )
 
     def _key_frames(self, clip: str, urls: Sequence[str]) -> None:
-        watched = [Watched(url, (), SELDOM_FPS) for url in urls]
+        watched = [Watched(url, (), SELDOM_FPS, key_frames=True) for url in urls]
         engine, registry = self._stand.engine, self._stand.registry
         with (
             self._stand.part(f"key frames of {clip}"),
-            hosted(engine, registry, watched, open_source=open_key_frames, first=1) as running,
+            hosted(engine, registry, watched, first=1) as running,
         ):
             taken = running.take(max(self._seconds, 2 * KEY_SPACING_S))
             # Those that were left out were received all the same: the cost goes on every picture that is sent.
@@ -182,8 +184,8 @@ class Costing:
                 self._stand.engine.warm(algorithm.models())
                 for clip in self.clips:
                     self._boxes(clip, algorithm)
-                    with cameras([clip], count=self._streams) as urls:
-                        self._alone(urls, algorithm, base)
+                    with cameras_apart([clip], self._streams) as apart:
+                        self._alone(apart.urls, algorithm, base)
                 measured[name] = algorithm
         return measured
 
@@ -359,30 +361,15 @@ def frames_of(clip: str, count: int) -> list[Image]:
     Raises:
         NotHereError: it has none that can be read.
     """
-    source, found = source_of(clip), []
-    if not isinstance(source, Path):
-        for image in source.frames():
-            found.append(image)
-            if len(found) == count:
-                break
-        return found
-    capture = cv2.VideoCapture(str(source), cv2.CAP_FFMPEG)
-    try:
-        while len(found) < count:
-            there, picture = capture.read()
-            if not there:
-                break
-            found.append(np.asarray(picture, np.uint8))
-    finally:
-        capture.release()
-    if not found:
-        raise NotHereError(f"{source.name} has no pictures that can be read")
-    return found
+    source = source_of(clip)
+    pictures = footage_of(source, count) if isinstance(source, Path) else source.frames()
+    return list(islice(pictures, count))
 
 
 _EMPTY_HOST = """
 import psutil
-from aihub.bench.hosting import Hosted
+from aihub.bench.streams.clips import footage_of
+from aihub.bench.streams.hosting import Hosted
 from aihub.engine.engine import Engine
 print(psutil.Process().memory_info().rss)
 """

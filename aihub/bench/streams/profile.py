@@ -21,9 +21,9 @@ from pathlib import Path
 from prometheus_client import Histogram
 
 from aihub.algorithms.base import stage_type
-from aihub.bench.camera_process import cameras, source_of
-from aihub.bench.hosting import Watched, hosted
 from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.streams.cameras_apart import cameras_apart, source_of
+from aihub.bench.streams.hosting import Watched, hosted
 from aihub.errors import AihubError, InputError
 from aihub.telemetry import FRAME_SECONDS, INFERENCE_SECONDS, QUEUE_SECONDS, STAGE_SECONDS
 
@@ -43,7 +43,7 @@ class Asked:
     """What is profiled.
 
     Attributes:
-        media: a clip, a picture, or a drawn scene; see `camera_process.source_of`.
+        media: a clip, a picture, or a drawn scene; see `cameras_apart.source_of`.
         algorithms: all on it.
         fps: frames analysed a second.
         seconds: how long.
@@ -113,7 +113,7 @@ def measure(asked: Asked, folder: Path) -> Profile:
     try:
         names = [model for name in asked.algorithms for model in stand.registry.get(name).models()]
         stand.engine.warm(list(dict.fromkeys(names)))
-        with cameras([asked.media]) as urls, hosted(stand.engine, stand.registry, [Watched(urls[0], asked.algorithms, asked.fps)]) as running:  # fmt: skip
+        with cameras_apart([asked.media]) as apart, hosted(stand.engine, stand.registry, [Watched(apart.urls[0], asked.algorithms, asked.fps)]) as running:  # fmt: skip
             before = sums()
             taken = running.take(asked.seconds)
             after = sums()
@@ -219,7 +219,7 @@ def run(asked: Asked, flame: Path | None = None) -> tuple[Profile, str]:
 
 
 def _command(asked: Asked, folder: Path) -> list[str]:
-    return [sys.executable, "-m", "aihub.bench.profile", json.dumps(asdict(asked)), str(folder)]
+    return [sys.executable, "-m", "aihub.bench.streams.profile", json.dumps(asdict(asked)), str(folder)]
 
 
 def _in_child(asked: Asked, folder: Path) -> Profile:

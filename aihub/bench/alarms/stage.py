@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aihub.bench.alarm_truth import Raised, Sent
+from aihub.bench.alarms.truth import Raised, Sent
+from aihub.bench.alarms.webhooks import SECRET, Receiver
 from aihub.bench.cameras import CameraServer
 from aihub.bench.footage import Footage
-from aihub.bench.hub import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, running_hub
 from aihub.bench.stand import NotHereError
-from aihub.bench.webhooks import SECRET, Receiver
 from aihub.client import AihubClient
 from aihub.errors import AihubError, StreamNotFoundError
 from aihub.types import StreamState

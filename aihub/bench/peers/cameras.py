@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from aihub.bench.border import find_border
-from aihub.bench.cameras_apart import cameras_apart
-from aihub.bench.clips import SHAPES, encoded_clip
-from aihub.bench.hub_streams import hub_streams
 from aihub.bench.results import least
 from aihub.bench.stand import Stand
-from aihub.bench.watching import Opens, Slo, watch
+from aihub.bench.streams.border import find_border
+from aihub.bench.streams.cameras_apart import cameras_apart
+from aihub.bench.streams.clips import SHAPES, encoded_clip
+from aihub.bench.streams.hub_streams import hub_streams
+from aihub.bench.streams.watcher import Opens, Slo, watch
 
 HUB, PIPELINE = "hub", "InferencePipeline"
 _START_S = 30.0

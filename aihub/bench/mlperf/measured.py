@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from aihub.bench import scenarios
-from aihub.bench.bare import Bare, Feeds, alone, bare_session, in_lanes
-from aihub.bench.engine_system import EngineSystem, packed
-from aihub.bench.scenarios import Outcome, Rules, Scenario
+from aihub.bench.mlperf import scenarios
+from aihub.bench.mlperf.engine_system import EngineSystem, packed
+from aihub.bench.mlperf.scenarios import Outcome, Rules, Scenario
+from aihub.bench.runtimes.bare import Bare, Feeds, alone, bare_session, in_lanes
+from aihub.bench.runtimes.subjects import Subject
+from aihub.bench.runtimes.sweep import copied_run
 from aihub.bench.stand import Stand
-from aihub.bench.subjects import Subject
-from aihub.bench.sweep import copied_run
 from aihub.engine.backends import backends
 from aihub.engine.machine import cores
 from aihub.engine.measure import deviation

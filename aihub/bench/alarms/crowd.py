@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aihub.bench.alarm_stage import Stage
-from aihub.bench.busy import Busy
-from aihub.bench.cameras_apart import CamerasApart
+from aihub.bench.alarms.busy import Busy
+from aihub.bench.alarms.stage import Stage
 from aihub.bench.stand import NotHereError
+from aihub.bench.streams.cameras_apart import CamerasApart
 
 _STEPS = 6
 _FIRST = 4

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
-from aihub.bench.bare import DEFAULTS, Bare, Feeds, in_lanes, variants
-from aihub.bench.limits import Limit, limits
 from aihub.bench.results import least
+from aihub.bench.runtimes.bare import DEFAULTS, Bare, Feeds, in_lanes, variants
+from aihub.bench.runtimes.limits import Limit, limits
+from aihub.bench.runtimes.subjects import Subject
 from aihub.bench.stand import Stand
-from aihub.bench.subjects import Subject
 from aihub.bench.turns import Turns
 from aihub.engine.backends import backends
 from aihub.engine.engine import Engine

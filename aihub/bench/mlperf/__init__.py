@@ -1,0 +1,1 @@
+"""The scenarios of MLPerf, driven by its own load generator."""
