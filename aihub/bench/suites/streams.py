@@ -199,6 +199,8 @@ class _Field:
     """What broke the promise at the smallest number that did."""
     busy: float = 0.0
     """Share of the machine that the simulator took at the largest number that held."""
+    cost: float = 0.0
+    """Cores that who watches took a camera then, without the simulator's."""
 
     def look(self, opens: Opens, count: int, fps: float, pictures: float) -> Window:
         """Watch so many cameras for a probe."""
@@ -221,8 +223,10 @@ class _Field:
         def holds(count: int) -> bool:
             self.stand.say(f"{who}: {count} cameras of {self.shape.name} at {fps:g}/s, {mode}")
             begun, cpu = time.monotonic(), self.cameras.cpu_s()
-            broken[count] = self.look(opens, count, fps, pictures).broken(self.settings.slo)
+            window = self.look(opens, count, fps, pictures)
+            broken[count] = window.broken(self.settings.slo)
             if not broken[count]:
+                self.cost = window.cpu_s / window.seconds / count
                 self.busy = (self.cameras.cpu_s() - cpu) / (time.monotonic() - begun) / cores()
             return not broken[count]
 
@@ -251,12 +255,14 @@ def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
         with stand.part(f"hub and plain loop, {cameras.shape.name}"):
             _peer(stand, settings, cameras, hub["full"])
     single: dict[tuple[float, Mode], Border] = {}
+    costs: dict[tuple[float, Mode], float] = {}
     for fps in settings.fps:
         for mode in settings.modes:
             if (mode == "key-frames" and fps > settings.key_frame_fps) or (mode == "full" and fps == beside):
                 continue
             with stand.part(f"{cameras.shape.name} at {fps:g}/s, {mode}"):
                 single[fps, mode] = cameras.border("hub", hub[mode], fps, mode)
+                costs[fps, mode] = cameras.cost
                 _say_held(stand, cameras, fps, mode, [single[fps, mode].held])
     fps = settings.key_frame_fps
     if (fps, "full") in single and (fps, "key-frames") in single:
@@ -265,12 +271,24 @@ def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
             raise NotHereError(
                 f"not one camera of {cameras.shape.name} is held here: nothing to be a multiple of"
             )
+        _say_own_cores(stand, cameras, fps, costs[fps, "full"], costs[fps, "key-frames"])
         floor = "" if key.broke else f"; the search ends at {settings.most}, so this is a floor"
         stand.add(
             f"key-frames-over-full/{cameras.shape.name}",
             f"Cameras held at {fps:g} analysed frame a second, {cameras.shape.name}: key frames / full decode",
             key.held / full.held, target=least(5), against="full decode",
             detail=f"{key.held} and {full.held} cameras, a key frame every {settings.key_every_s:g} s{floor}",
+        )  # fmt: skip
+
+
+def _say_own_cores(stand: Stand, cameras: _Field, fps: float, full: float, key: float) -> None:
+    """Full decode against key frames by what the hub itself takes: cameras that are elsewhere take nothing from its cores."""
+    if full > 0 and key > 0:
+        stand.add(
+            f"key-frames-over-full-by-core/{cameras.shape.name}",
+            f"Cameras a core of the hub's own carries at {fps:g} analysed frame a second, {cameras.shape.name}: key frames / full decode",
+            full / key, target=least(5), against="full decode",
+            detail=f"{1e3 * key:.1f} and {1e3 * full:.1f} ms of CPU a camera and second, each at the most cameras that hold; the simulator's not counted",
         )  # fmt: skip
 
 
