@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from aihub.algorithms.faces import folders as _folders  # noqa: F401 - puts its galleries beneath all others
 from aihub.algorithms.faces.asking import largest, with_attributes
 from aihub.algorithms.faces.embedding import Templates, embed
 from aihub.algorithms.faces.gate import GateParams, passing

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-import aihub.algorithms.faces  # noqa: F401 - before `face_quality`: the two import each other, and only this way round works
 from aihub.algorithms.builtin.face_quality import FIT, FaceQuality, FaceQualityParams
 from aihub.algorithms.faces.embedding import Templates, embed
 from aihub.bench.accuracy.assets import read_image
