@@ -39,6 +39,8 @@ _SETTINGS = (cv2.CAP_PROP_N_THREADS, 1)
 _MOST_SETS = 64
 _CAPTURES_PER_GRAB = 4
 _GRABS_AT_END = 3
+REST_S = 0.1
+"""A key frame may so come a tenth of a second late; what a camera sends meanwhile waits in the system's buffer."""
 
 
 class Session(Protocol):
@@ -61,7 +63,8 @@ class FedDecoder:
         codec: what it sends.
         sets: parameter sets known beforehand.
         read_timeout_s: longest time a picture may take to come, seconds.
-        keyframes_only: decode only pictures that need no other.
+        keyframes_only: decode only pictures where decoding can start.
+        rest_s: pause after pictures that are left out, seconds: waking up for each of them would cost more than reading them.
 
     Attributes:
         codec: H264 or H265.
@@ -80,6 +83,7 @@ class FedDecoder:
         read_timeout_s: float,
         *,
         keyframes_only: bool = False,
+        rest_s: float = REST_S,
     ) -> None:
         self.codec = codec.name
         self.corrupt = 0
@@ -91,6 +95,7 @@ class FedDecoder:
         self._kind = codec
         self._read_timeout_s = read_timeout_s
         self._keyframes_only = keyframes_only
+        self._rest_s = rest_s if keyframes_only else 0.0
         self._options = _OPTIONS.format(_FORMATS[codec.name])
         self._packets = Depacketiser(codec)
         self._sets: dict[int, list[bytes]] = {}
@@ -188,10 +193,12 @@ class FedDecoder:
 
     def _more(self, *, entry: bool = False) -> bytes | None:
         """Bytes of the next picture to decode; None at the end of what one capture can decode."""
+        rests = False
         try:
             while True:
                 while self._next:
                     unit = self._next.popleft()
+                    rests = self._rest_s > 0
                     if self._wanted(unit):
                         changed = self._changed(unit)
                         data = self._bytes(unit, with_sets=entry or changed)
@@ -201,7 +208,10 @@ class FedDecoder:
                             return None
                         return data
                 # Packets may flow for ever without a picture that can be decoded.
-                overdue = time.monotonic() >= self._deadline
+                now = time.monotonic()
+                overdue = now >= self._deadline
+                if rests and not overdue:
+                    time.sleep(min(self._rest_s, self._deadline - now))
                 packets = [] if overdue else self._session.packets(self._deadline)
                 if not packets:
                     return None
@@ -229,7 +239,7 @@ class FedDecoder:
                 self.corrupt += self._lossy
                 return False
             self._waiting = self._lossy = False
-        return not self._keyframes_only or unit.is_key
+        return not self._keyframes_only or unit.is_entry
 
     def _learn(self, sets: list[bytes]) -> None:
         """Keep the newest parameter sets. A new sequence set makes all others of its time void."""
