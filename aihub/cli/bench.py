@@ -30,9 +30,10 @@ REGRESSION = 3
 """Exit code of `compare` when something became worse."""
 
 app = typer.Typer(
-    no_args_is_help=True, help="Measure: how many cameras, at what delay, how accurate, worse than before?"
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure: how many cameras, at what delay, how accurate, worse than before?",
 )
-app.command("profile")(profile_stream)
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results are kept.")]
 
 
@@ -230,3 +231,6 @@ def report_results(
         print_json({"page": str(folder / "report.html"), "markdown": str(folder / "report.md")})
     else:
         say("page: ", (str(folder / "report.html"), "bold"))
+
+
+app.command("profile")(profile_stream)
