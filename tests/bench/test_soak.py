@@ -146,11 +146,11 @@ def test_a_hub_that_did_nothing_is_no_result(stand: Stand, changes: dict[str, An
         soak.note(stand, soak.Settings(), record(**changes), "a test")
 
 
-def test_the_yaml_is_whole_and_quick_is_a_minute() -> None:
+def test_the_yaml_is_whole_and_quick_is_a_minute_at_most() -> None:
     one = suite.find("soak")
     quick = one.settings(quick=True)
     assert isinstance(quick, soak.Settings)
-    assert quick.minutes == 1.0
+    assert quick.minutes <= 1.0
     with pytest.raises(InputError, match="minutes"):
         one.settings(given={"minutes": 0})
 
