@@ -48,6 +48,7 @@ class Settings(Options):
         shapes: of the cameras.
         fps: analysed frames a second of each camera; each gives a figure a shape and mode.
         modes: `full` decodes every picture; `key-frames` only those that need no other, for `key_frame_fps` and less.
+        key_frame_algorithm: watches the cameras there, in both modes: one that needs no more, as those that key frames are for.
         key_frame_fps: most analysed frames a second for which key frames are tried, one of `fps`.
         key_every_s: seconds from key frame to key frame.
         clip_s: length of the clip, which repeats.
@@ -74,6 +75,7 @@ class Settings(Options):
     shapes: tuple[ShapeName, ...] = ("1080p25", "360p25")
     fps: tuple[float, ...] = (1.0, 5.0, 25.0)
     modes: tuple[Mode, ...] = ("full", "key-frames")
+    key_frame_algorithm: str = "black-screen"
     key_frame_fps: float = Field(1.0, gt=0, le=60)
     key_every_s: float = Field(1.0, ge=0.2, le=10)
     clip_s: float = Field(10.0, ge=1, le=120)
@@ -246,7 +248,7 @@ class _Field:
 
 def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
     """Every figure about cameras of one shape."""
-    hub = _opens(stand, settings)
+    hub, seldom = _opens(stand, settings.algorithm), _opens(stand, settings.key_frame_algorithm)
     if settings.stage_cameras:
         with stand.part(f"stages of a frame, {cameras.shape.name}"):
             _stages(stand, settings, cameras, hub)
@@ -261,9 +263,18 @@ def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
             if (mode == "key-frames" and fps > settings.key_frame_fps) or (mode == "full" and fps == beside):
                 continue
             with stand.part(f"{cameras.shape.name} at {fps:g}/s, {mode}"):
-                single[fps, mode] = cameras.border("hub", hub[mode], fps, mode)
+                rare = fps <= settings.key_frame_fps
+                opens = seldom if rare else hub
+                single[fps, mode] = cameras.border("hub", opens[mode], fps, mode)
                 costs[fps, mode] = cameras.cost
-                _say_held(stand, cameras, fps, mode, [single[fps, mode].held])
+                _say_held(
+                    stand,
+                    cameras,
+                    fps,
+                    mode,
+                    [single[fps, mode].held],
+                    settings.key_frame_algorithm if rare else settings.algorithm,
+                )
     fps = settings.key_frame_fps
     if (fps, "full") in single and (fps, "key-frames") in single:
         full, key = single[fps, "full"], single[fps, "key-frames"]
@@ -292,21 +303,21 @@ def _say_own_cores(stand: Stand, cameras: _Field, fps: float, full: float, key: 
         )  # fmt: skip
 
 
-def _opens(stand: Stand, settings: Settings) -> dict[Mode, Opens]:
+def _opens(stand: Stand, algorithm: str) -> dict[Mode, Opens]:
     def made(*, key_frames: bool) -> Opens:
-        return hub_streams(stand.engine, stand.registry, settings.algorithm, key_frames=key_frames)
+        return hub_streams(stand.engine, stand.registry, algorithm, key_frames=key_frames)
 
     return {"full": made(key_frames=False), "key-frames": made(key_frames=True)}
 
 
-def _say_held(stand: Stand, cameras: _Field, fps: float, mode: Mode, held: Sequence[float]) -> None:
+def _say_held(stand: Stand, cameras: _Field, fps: float, mode: Mode, held: Sequence[float], by: str) -> None:
     stand.add(
         f"cameras-held/{cameras.shape.name}/{fps:g}fps/{mode}",
-        f"Cameras held, {cameras.shape.name}, {fps:g} analysed frames a second, {mode.replace('-', ' ')}",
+        f"Cameras held, {cameras.shape.name}, {fps:g} analysed frames a second by {by}, {mode.replace('-', ' ')}",
         statistics.median(held), unit="cameras", kind="count", samples=held,
         detail=f"one more breaks it: {cameras.why or 'not tried, the search ends here'}; "
                f"the simulator takes {cameras.busy:.0%} of the machine",
-        labels={"shape": cameras.shape.name, "fps": f"{fps:g}", "decode": mode},
+        labels={"shape": cameras.shape.name, "fps": f"{fps:g}", "decode": mode, "algorithm": by},
     )  # fmt: skip
 
 
@@ -332,7 +343,7 @@ def _peer(stand: Stand, settings: Settings, cameras: _Field, hub: Opens) -> None
     finally:
         detector.session.close()
     cameras.why = why["hub"]
-    _say_held(stand, cameras, fps, "full", held["hub"])
+    _say_held(stand, cameras, fps, "full", held["hub"], settings.algorithm)
     stand.add(
         f"cameras-held-by-plain-loop/{name}/{fps:g}fps",
         f"Cameras held by a plain OpenCV + ONNX Runtime loop, {name}, {fps:g} analysed frames a second",
