@@ -62,7 +62,7 @@ class Settings(Options):
     """Settings of `sharing`.
 
     Attributes:
-        clip: below the test media, or `drawn:NAME` for footage of the project's own (`aihub.bench.footage.SCENES`).
+        clip: on which people are in sight all the time, below the test media, or `drawn:NAME` for footage of the project's own (`aihub.bench.footage.SCENES`).
         frames: of it, at 10 a second.
         counts: numbers of algorithms; 1 and 10 give a figure, 1 and the largest another.
         picture: for the call, below the test media; none takes the clip's first frame.
@@ -71,7 +71,7 @@ class Settings(Options):
         tune_s: for tuning the detector; 0 leaves its profile as it is.
     """
 
-    clip: str = "video/one-by-one-person-detection.mp4"
+    clip: str = "video/store-aisle-detection_preview.mp4"
     frames: int = Field(100, ge=1, le=2000)
     counts: tuple[int, ...] = (1, 2, 5, 10, 20, 30, 40, 50)
     picture: str = "images/coco/000000000036.jpg"

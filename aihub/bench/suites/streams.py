@@ -361,9 +361,6 @@ def _peer(stand: Stand, settings: Settings, cameras: _Field, hub: Opens) -> None
     )  # fmt: skip
 
 
-# Where a frame's CPU goes.
-
-
 def _stages(stand: Stand, settings: Settings, cameras: _Field, hub: dict[Mode, Opens]) -> None:
     """CPU of each stage, ms an analysed frame."""
     name, bars = stand.engine.store.resolve(settings.model).name, {}
