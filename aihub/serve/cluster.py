@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import random
 import resource
 import socket
 import sys
@@ -47,8 +48,16 @@ OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Frames never travel through Ray's store, so the smallest useful one will do."""
 
 
+OURS = range(20_000, 32_000)
+"""Ports below those that systems give to whoever asks for any: of these Ray's processes ask for dozens while a hub starts."""
+
+
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
+    """A TCP port of loopback that nobody listens on now. Seconds may pass before it is bound: it is one of `OURS`, if one is free."""
+    for port in random.SystemRandom().sample(OURS, min(100, len(OURS))):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

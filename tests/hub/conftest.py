@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,17 +18,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from aihub.serve.cluster import free_port as free_port
 from aihub.storage.database import Database
 from aihub.storage.repository import Repository
 
 START_S = 120.0
-
-
-def free_port() -> int:
-    """A TCP port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:

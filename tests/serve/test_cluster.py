@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from aihub.errors import ConnectError
-from aihub.serve.cluster import SETTLED, STAND_IN, Cluster, serve_environment
+from aihub.serve import cluster
+from aihub.serve.cluster import SETTLED, STAND_IN, Cluster, free_port, serve_environment
 from aihub.settings import Settings
 
 
@@ -136,3 +139,18 @@ def test_settings_travel_to_the_other_processes_as_they_are_read(monkeypatch: py
     for name, value in serve_environment(given).items():
         monkeypatch.setenv(name, value)
     assert Settings() == given
+
+
+def test_a_free_port_is_none_that_the_system_gives_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds pass until it is bound; meanwhile whoever asks for any port gets one of the system's range."""
+    low = 32_768
+    with contextlib.suppress(OSError):
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found = [free_port() for _ in range(20)]
+    assert all(1024 < port < low for port in found)
+    assert len(set(found)) > 10
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", found[0]))
+        taken.listen()
+        monkeypatch.setattr(cluster, "OURS", range(found[0], found[0] + 1))
+        assert free_port() != found[0]
