@@ -148,3 +148,11 @@ def test_every_suite_that_comes_with_the_hub_can_be_read() -> None:
 
 def test_the_quick_selection_of_all_suites_takes_about_ten_minutes() -> None:
     assert sum(suite.find(name).card.quick_minutes for name in suite.names() if name != "peers") <= 15
+
+
+def test_what_was_missed_stands_first(card: Path, tmp_path: Path) -> None:
+    text = markdown.write([runner.run(suite.read(card), tmp_path / "work")])
+    assert text.startswith("### Targets: 1 of 2 met")
+    assert text.index("| tried | A over B | 2 x | <= 1.5 | **no** |") < text.index(
+        "| tried | Found | 0.9  | >= 0.8 | yes |"
+    )

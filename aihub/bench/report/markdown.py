@@ -21,8 +21,23 @@ def latest(results: Sequence[Result]) -> list[Result]:
 
 
 def write(results: Sequence[Result]) -> str:
-    """Markdown of the newest result of each suite."""
-    return "\n".join(_section(result) for result in latest(results))
+    """Markdown of the newest result of each suite: what had a target, then everything."""
+    newest = latest(results)
+    return "\n".join([*_targets(newest), *(_section(result) for result in newest)])
+
+
+def _targets(results: Sequence[Result]) -> list[str]:
+    """All figures that had to reach something, those that did not first; nothing where none had."""
+    wanted = [(result, figure) for result in results for figure in result.figures if figure.met is not None]
+    if not wanted:
+        return []
+    met = sum(figure.met is True for _, figure in wanted)
+    rows = [
+        f"| {result.suite} | {_safe(figure.title)} | {figure.value:.3g} {figure.unit} | {figure.target} | {MET[figure.met]} |\n"
+        for result, figure in sorted(wanted, key=lambda one: one[1].met is True)
+    ]
+    head = "| suite | what | figure | target | met |\n|---|---|---|---|---|\n"
+    return [f"### Targets: {met} of {len(wanted)} met\n\n{head}{''.join(rows)}"]
 
 
 def _section(result: Result) -> str:
@@ -54,7 +69,12 @@ def _row(figure: Figure) -> str:
         MET[figure.met],
         figure.detail,
     )
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n"
+    return "| " + " | ".join(map(_safe, cells)) + " |\n"
+
+
+def _safe(text: str) -> str:
+    """For a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def replace_between_marks(path: Path, text: str) -> None:
