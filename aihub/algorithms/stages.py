@@ -79,7 +79,7 @@ class Select(Stage[SelectParams]):
 
     def __init__(self, params: SelectParams, predictor: Predictor) -> None:
         super().__init__(params, predictor)
-        self._table: tuple[tuple[str, ...], npt.NDArray[np.bool_]] = ((), np.zeros(0, np.bool_))
+        self._known: tuple[str, ...] = ()
 
     def process(self, frame: Frame, found: AnyResult | None) -> Detections:  # noqa: ARG002 - looks at `found`
         """Rows of `found` with a wanted label.
@@ -88,17 +88,13 @@ class Select(Stage[SelectParams]):
             ParamsError: the model knows none of the labels.
         """
         things = _detections(self.name, found)
-        if things.labels is not self._table[0]:
-            self._table = (things.labels, self._wanted(things.labels))
-        return things[self._table[1][things.class_id]]
-
-    def _wanted(self, labels: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-        table = np.array([label in self.params.labels for label in labels], np.bool_)
-        if labels and not table.any():
-            raise ParamsError(
-                f"the model knows none of the labels {', '.join(self.params.labels)}", field="labels"
-            )
-        return table
+        if things.labels is not self._known:
+            if things.labels and not set(self.params.labels) & set(things.labels):
+                raise ParamsError(
+                    f"the model knows none of the labels {', '.join(self.params.labels)}", field="labels"
+                )
+            self._known = things.labels
+        return things.select(self.params.labels)
 
 
 class FilterParams(StageParams):

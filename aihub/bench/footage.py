@@ -163,7 +163,7 @@ def yard(size: tuple[int, int] = SIZE, fps: float = 10.0, seconds: float = 40.0,
     )
 
 
-SCENES: Mapping[str, Callable[[], Footage]] = MappingProxyType(
+SCENES: Mapping[str, Callable[..., Footage]] = MappingProxyType(
     {"fire": fire, "codes": codes, "quality": quality, "yard": yard}
 )
-"""Every scene by name, with its defaults."""
+"""Every scene by name; each takes size, frames a second and seconds, and has defaults for all."""

@@ -8,7 +8,6 @@ import shutil
 import statistics
 import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ import psutil
 
 from aihub import __version__
 from aihub.bench.results import Machine
-from aihub.engine.machine import cores, fingerprint, processor
+from aihub.engine.machine import cores, fingerprint, processor, version_of
 
 LIBRARIES = (
     "numpy",
@@ -76,17 +75,17 @@ def load_a_core() -> float:
 def describe(pace: Pace, load_before: float) -> Machine:
     """This machine, after a run."""
     name, flags = processor()
-    known = set(flags.split())
+    known, cards = set(flags.split()), gpus()
     return Machine(
-        fingerprint=fingerprint(gpus()),
+        fingerprint=fingerprint(cards),
         processor=name,
         flags=tuple(flag for flag in TELLING if flag in known),
         cores=cores(),
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
-        gpus=gpus(),
+        gpus=cards,
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        versions={"aihub": __version__, **_versions()},
+        versions={"aihub": __version__, **{one: said for one in LIBRARIES if (said := version_of(one))}},
         pace_ms=round(pace.median_ms, 4),
         pace_spread=round(pace.spread, 4),
         load_before=round(load_before, 2),
@@ -107,13 +106,3 @@ def gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in said.stdout.splitlines() if line.strip())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -220,6 +220,12 @@ def load_all(folder: Path) -> list[Result]:
     if not found:
         raise InputError(f"no results in {folder}", hint="run a suite first: aihub bench run SUITE --out DIR")
     return found
+
+
+def latest(results: Sequence[Result]) -> list[Result]:
+    """The newest result of each suite, by name of the suite."""
+    newest = {result.suite: result for result in sorted(results, key=lambda result: result.begun_at)}
+    return [newest[name] for name in sorted(newest)]
 
 
 def _files(folder: Path) -> Iterator[Path]:

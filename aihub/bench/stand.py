@@ -21,6 +21,26 @@ class NotHereError(AihubError):
     """What a part of a suite needs is not on this machine; the part is skipped and the result says so."""
 
 
+def named(variable: str, root: str, what: str, *parts: str) -> Path:
+    """A file or folder below one that an environment variable names.
+
+    Args:
+        variable: its name, for messages.
+        root: what it says; empty where it is not set.
+        what: it names, for messages.
+        parts: of the path below.
+
+    Raises:
+        NotHereError: it is not set, or has no such file.
+    """
+    if not root:
+        raise NotHereError(f"{variable} is not set: it names {what}")
+    path = Path(root, *parts)
+    if not path.exists():
+        raise NotHereError(f"{variable} has no {'/'.join(parts)}")
+    return path
+
+
 class Stand:
     """A run of one suite.
 
@@ -92,13 +112,7 @@ class Stand:
         Raises:
             NotHereError: AIHUB_TEST_MEDIA is not set, or has no such file.
         """
-        root = HubSettings().test_media
-        if not root:
-            raise NotHereError("AIHUB_TEST_MEDIA is not set: it names the folder of clips and pictures")
-        path = Path(root, *parts)
-        if not path.exists():
-            raise NotHereError(f"AIHUB_TEST_MEDIA has no {'/'.join(parts)}")
-        return path
+        return named("AIHUB_TEST_MEDIA", HubSettings().test_media, "the folder of clips and pictures", *parts)
 
     @contextmanager
     def part(self, what: str) -> Iterator[None]:

@@ -21,7 +21,7 @@ from aihub.bench import runner, suite
 from aihub.bench.compare import Change, Comparison
 from aihub.bench.compare import compare as set_side_by_side
 from aihub.bench.report import markdown, page
-from aihub.bench.results import Figure, Result, load, load_all, save
+from aihub.bench.results import Figure, Result, latest, load, load_all, save
 from aihub.cli.bench_profile import profile_stream
 from aihub.cli.output import JsonFlag, error_console, print_json, print_table, say
 from aihub.errors import InputError
@@ -186,7 +186,7 @@ def _pairs(first: Path, second: Path) -> list[tuple[Result, Result]]:
 
 
 def _latest(path: Path) -> dict[str, Result]:
-    return {result.suite: result for result in (load_all(path) if path.is_dir() else [load(path)])}
+    return {result.suite: result for result in latest(load_all(path) if path.is_dir() else [load(path)])}
 
 
 def _show_changes(name: str, one: Comparison, *, every: bool) -> None:

@@ -72,11 +72,12 @@ def fingerprint(devices: tuple[str, ...] = ()) -> str:
 
     Processor, its flags, the cores of this process, versions of the runtimes, and `devices` (accelerators).
     """
-    facts = [processor(), cores(), [_version(name) for name in RUNTIMES], devices]
+    facts = [processor(), cores(), [version_of(name) for name in RUNTIMES], devices]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
-def _version(distribution: str) -> str | None:
+def version_of(distribution: str) -> str | None:
+    """Version of an installed distribution; None where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

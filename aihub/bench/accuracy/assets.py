@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import numpy as np
 import yaml
 
 from aihub.algorithms.sound_files import decode_sound
-from aihub.bench.stand import NotHereError, Stand
-from aihub.errors import AihubError
+from aihub.bench.stand import NotHereError, Stand, named
+from aihub.errors import AihubError, InputError
 from aihub.evaluation import Picture, Truth, read_truth
 from aihub.settings import Settings as HubSettings
 from aihub.types import Image, Readiness, Samples
@@ -60,13 +60,7 @@ def training(*parts: str) -> Path:
     Raises:
         NotHereError: AIHUB_TRAINING_DATA is not set, or has no such folder.
     """
-    root = HubSettings().training_data
-    if not root:
-        raise NotHereError("AIHUB_TRAINING_DATA is not set: it names the folder of labelled sets")
-    path = Path(root, *parts)
-    if not path.exists():
-        raise NotHereError(f"AIHUB_TRAINING_DATA has no {'/'.join(parts)}")
-    return path
+    return named("AIHUB_TRAINING_DATA", HubSettings().training_data, "the folder of labelled sets", *parts)
 
 
 def things(stand: Stand, folder: str) -> Truth:
@@ -171,3 +165,28 @@ def clips(folder: Path, splits: tuple[str, ...] = ()) -> Iterator[tuple[str, Sam
         rows = [row for row in csv.DictReader(file) if not splits or row["split"] in splits]
     for row in rows:
         yield row["label"], read_sound(folder / row["path"])
+
+
+def with_texts(
+    folder: Path, endings: Collection[str], what: str, field: str, hint: str
+) -> list[tuple[Path, str]]:
+    """Files of a folder, each with the text of the file of the same name beside it (UTF-8), by name.
+
+    Args:
+        folder: looked through to its depth.
+        endings: of the files, small letters with the dot.
+        what: one of them is called, in messages.
+        field: of the settings, that names the folder.
+        hint: how a file and its text are called.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [
+        (path, path.with_suffix(".txt").read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in endings and path.with_suffix(".txt").is_file()
+    ]
+    if not found:
+        raise InputError(f"{folder} has no {what} with a text file beside it", field=field, hint=hint)
+    return found

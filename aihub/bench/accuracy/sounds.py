@@ -13,9 +13,8 @@ import numpy.typing as npt
 from aihub.algorithms.hearing import hear
 from aihub.algorithms.registry import Registry
 from aihub.algorithms.sound.keywords import OTHERS, SpotKeywords, SpotParams
-from aihub.bench.accuracy.assets import read_sound
+from aihub.bench.accuracy.assets import read_sound, with_texts
 from aihub.bench.stand import NotHereError
-from aihub.errors import InputError
 from aihub.types import Predictor, Samples, Sound, SoundEvents, Transcript
 
 F64 = npt.NDArray[np.float64]
@@ -73,18 +72,8 @@ def recordings(folder: Path) -> list[Speech]:
     Raises:
         InputError: there is none.
     """
-    found = [
-        Speech(path, path.with_suffix(".txt").read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SOUNDS and path.with_suffix(".txt").is_file()
-    ]
-    if not found:
-        raise InputError(
-            f"{folder} has no recording with a text file beside it",
-            field="speech",
-            hint="one.wav wants one.txt",
-        )
-    return found
+    found = with_texts(folder, SOUNDS, "recording", "speech", "one.wav wants one.txt")
+    return [Speech(path, text) for path, text in found]
 
 
 def plain_words(text: str) -> str:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from aihub.algorithms.builtin.text import ReadText, ReadTextParams
-from aihub.bench.accuracy.assets import read_image
+from aihub.bench.accuracy.assets import read_image, with_texts
 from aihub.bench.stand import NotHereError
-from aihub.errors import InputError
 from aihub.types import Frame, Image, Predictor
 
 REAL = {
@@ -55,18 +54,8 @@ def pages(folder: Path) -> list[Page]:
     Raises:
         InputError: there is none.
     """
-    found = [
-        Page(path, path.with_suffix(".txt").read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURES and path.with_suffix(".txt").is_file()
-    ]
-    if not found:
-        raise InputError(
-            f"{folder} has no picture with a text file beside it",
-            field="text",
-            hint="page1.jpg wants page1.txt",
-        )
-    return found
+    found = with_texts(folder, PICTURES, "picture", "text", "page1.jpg wants page1.txt")
+    return [Page(path, text) for path, text in found]
 
 
 def media_pages(media: Path) -> list[Page]:

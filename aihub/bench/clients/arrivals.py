@@ -14,12 +14,13 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from aihub.bench.clients.load import request_bytes
+from aihub.bench.clients.load import WAIT_S, request_bytes
 from aihub.bench.clients.seen import Seen
 
 MOST_OPEN = 900
@@ -91,17 +92,25 @@ class Wire(asyncio.Protocol):
             self._answer.set_result(int(head[9:12]))
 
 
-class Source:
-    """Sends what is due."""
+class Arrivals:
+    """Sends at its rate with exponential gaps, whether or not earlier requests are answered. Subclasses say how.
 
-    def __init__(self, ask: Ask, seed: int) -> None:
-        parts = urlsplit(ask.url)
-        self._host, self._port = parts.hostname or "", parts.port or 80
-        self._data = request_bytes(ask.url, ask.key, Path(ask.body).read_bytes(), "image/jpeg")
-        self._rate, self._chance = ask.rate, random.Random(seed)
-        self._free: list[Wire] = []
-        self._open = 0
+    Args:
+        rate: requests a second.
+        seed: of the gaps.
+    """
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self._rate, self._chance = rate, random.Random(seed)
         self.seen = Seen()
+
+    def has_room(self, under_way: int) -> bool:
+        """Whether one more may be sent beside those under way."""
+        return under_way < MOST_OPEN
+
+    async def send(self, due: float) -> None:
+        """Send what was due at that `time.perf_counter()`, and note its answer."""
+        raise NotImplementedError
 
     async def run(self, seconds: float) -> None:
         """Send for so long, then wait for what is under way."""
@@ -111,17 +120,34 @@ class Source:
             wait_s = due - time.perf_counter()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            if self._free or self._open < MOST_OPEN:
-                task = asyncio.create_task(self._one(due))
+            if self.has_room(len(tasks)):
+                task = asyncio.create_task(self.send(due))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             else:
                 self.seen.unsent += 1
             due += self._chance.expovariate(self._rate)
         if tasks:
-            await asyncio.wait(tasks, timeout=60)
+            await asyncio.wait(tasks, timeout=WAIT_S)
 
-    async def _one(self, due: float) -> None:
+
+class Source(Arrivals):
+    """Sends what is due over kept connections."""
+
+    def __init__(self, ask: Ask, seed: int) -> None:
+        super().__init__(ask.rate, seed)
+        parts = urlsplit(ask.url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._data = request_bytes(ask.url, ask.key, Path(ask.body).read_bytes(), "image/jpeg")
+        self._free: list[Wire] = []
+        self._open = 0
+
+    def has_room(self, under_way: int) -> bool:  # noqa: ARG002 - connections count, not requests
+        """See `Arrivals.has_room`."""
+        return bool(self._free) or self._open < MOST_OPEN
+
+    async def send(self, due: float) -> None:
+        """See `Arrivals.send`."""
         wire = self._free.pop() if self._free else None
         if wire is None or wire.transport is None:
             self._open += wire is None
@@ -137,14 +163,26 @@ class Source:
         self._free.append(wire)
 
 
-async def run(asks: list[Ask], seconds: float, seed: int) -> dict[str, Seen]:
-    """All sources at the same time."""
+async def together(sources: Mapping[str, Arrivals], seconds: float) -> dict[str, Seen]:
+    """All sources at the same time; what each saw."""
     gc.freeze()
-    sources = {ask.name: Source(ask, seed + at) for at, ask in enumerate(asks)}
     await asyncio.gather(*(source.run(seconds) for source in sources.values()))
     for source in sources.values():
         source.seen.seconds, source.seen.cpu_s = seconds, time.process_time()
     return {name: source.seen for name, source in sources.items()}
+
+
+def answer(make: Callable[[Ask, int], Arrivals]) -> None:
+    """Read the specification, let a source for each ask run, print one JSON line."""
+    asked = json.load(sys.stdin)
+    asks = [Ask(**one) for one in asked["asks"]]
+
+    async def run() -> dict[str, Seen]:  # clients of gRPC want a running loop when they are made
+        made = {ask.name: make(ask, asked["seed"] + at) for at, ask in enumerate(asks)}
+        return await together(made, asked["seconds"])
+
+    seen = asyncio.run(run())
+    sys.stdout.write(json.dumps({name: one.to_json() for name, one in seen.items()}) + "\n")
 
 
 def specification(asks: list[Ask], seconds: float, seed: int = 0) -> str:
@@ -152,12 +190,5 @@ def specification(asks: list[Ask], seconds: float, seed: int = 0) -> str:
     return json.dumps({"asks": [asdict(ask) for ask in asks], "seconds": seconds, "seed": seed})
 
 
-def main() -> None:
-    """Read, run, print one JSON line."""
-    asked = json.load(sys.stdin)
-    seen = asyncio.run(run([Ask(**one) for one in asked["asks"]], asked["seconds"], asked["seed"]))
-    sys.stdout.write(json.dumps({name: one.to_json() for name, one in seen.items()}) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    answer(Source)

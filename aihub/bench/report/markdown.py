@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aihub.bench.results import Figure, Result
+from aihub.bench.results import Figure, Result, latest
 from aihub.errors import InputError
 
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 """What lies between these lines of a page is written by a run; the rest by people."""
 HEAD = "| what | figure | 95 % | target | met | numbers behind it |\n|---|---|---|---|---|---|\n"
 MET = {None: "-", True: "yes", False: "**no**"}
-
-
-def latest(results: Sequence[Result]) -> list[Result]:
-    """The newest result of each suite, by name of the suite."""
-    newest = {result.suite: result for result in sorted(results, key=lambda result: result.begun_at)}
-    return [newest[name] for name in sorted(newest)]
 
 
 def write(results: Sequence[Result]) -> str:

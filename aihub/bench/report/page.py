@@ -13,8 +13,7 @@ from html import escape
 from pathlib import Path
 
 from aihub.bench.report import plots
-from aihub.bench.report.markdown import latest
-from aihub.bench.results import Figure, Machine, Result
+from aihub.bench.results import Figure, Machine, Result, latest
 
 BAR_WIDTH, BAR_HEIGHT = 132, 20
 MOST_RUNS = 60

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
-from aihub.bench.footage import Footage
+from aihub.bench.footage import SCENES, Footage
 from aihub.errors import ConnectError, InputError
 
 _START_S = 60.0
@@ -39,16 +38,10 @@ def source_of(name: str) -> Path | Footage:
         if not Path(name).is_file():
             raise InputError(f"no such file: {name}", field="clips", hint="or drawn:yard@1920x1080,25fps")
         return Path(name)
-    makers = {
-        "fire": footage.fire,
-        "codes": footage.codes,
-        "quality": footage.quality,
-        "yard": footage.yard,
-    }
-    if drawn["scene"] not in makers:
-        raise InputError(f"no scene {drawn['scene']!r}", field="clips", hint=f"scenes: {', '.join(makers)}")
+    if drawn["scene"] not in SCENES:
+        raise InputError(f"no scene {drawn['scene']!r}", field="clips", hint=f"scenes: {', '.join(SCENES)}")
     size = (int(drawn["width"]), int(drawn["height"]))
-    return makers[drawn["scene"]](size, float(drawn["fps"] or 25), _DRAWN_S)
+    return SCENES[drawn["scene"]](size, float(drawn["fps"] or 25), _DRAWN_S)
 
 
 @dataclass(frozen=True, slots=True)

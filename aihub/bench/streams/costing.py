@@ -368,7 +368,6 @@ def frames_of(clip: str, count: int) -> list[Image]:
 
 _EMPTY_HOST = """
 import psutil
-from aihub.bench.streams.clips import footage_of
 from aihub.bench.streams.hosting import Hosted
 from aihub.engine.engine import Engine
 print(psutil.Process().memory_info().rss)
