@@ -16,7 +16,7 @@ import pytest
 
 from aihub.errors import ConnectError
 from aihub.serve import cluster
-from aihub.serve.cluster import SETTLED, STAND_IN, Cluster, free_port, serve_environment
+from aihub.serve.cluster import SELDOM, SETTLED, STAND_IN, Cluster, free_port, serve_environment
 from aihub.settings import Settings
 
 
@@ -132,6 +132,14 @@ def test_a_binary_of_the_operator_is_started_by_ours(monkeypatch: pytest.MonkeyP
 def test_what_an_operator_has_set_for_ray_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "7")
     assert serve_environment(Settings())["RAY_SERVE_HAPROXY_NBTHREAD"] == "7"
+
+
+def test_only_a_cluster_of_its_own_is_told_what_to_do_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {*SELDOM} & {*serve_environment(Settings())}
+    monkeypatch.setenv("REPORTER_UPDATE_INTERVAL_MS", "7000")
+    told = serve_environment(Settings(), alone=True)
+    assert told["REPORTER_UPDATE_INTERVAL_MS"] == "7000", "an operator knows better"
+    assert {name: told[name] for name in SELDOM} == SELDOM | {"REPORTER_UPDATE_INTERVAL_MS": "7000"}
 
 
 def test_settings_travel_to_the_other_processes_as_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

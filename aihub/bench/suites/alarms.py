@@ -26,6 +26,7 @@ from aihub.bench.alarms.stage import Scene, Stage, open_stage, wait_until
 from aihub.bench.alarms.truth import Matched, Shown, match, remembered, shown_by
 from aihub.bench.cameras import open_clip
 from aihub.bench.results import histogram, most
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.streams.cameras_apart import cameras_apart
 from aihub.bench.suite import Options
@@ -114,7 +115,7 @@ def run(stand: Stand, settings: Settings) -> None:
         raise NotHereError(f"no trouble {', '.join(sorted(unknown))}: {', '.join(TROUBLES)}")
     with stand.part(f"tuning {settings.load_model}"):
         if settings.tune_s and not stand.engine.missing([settings.load_model]):
-            stand.engine.tune(settings.load_model, budget_s=settings.tune_s)
+            tuned(stand.engine, settings.load_model, settings.tune_s)
     stand.say("starting the hub")
     with open_stage(stand.profiles) as stage:
         memory = stage.client.algorithm(CODES).event

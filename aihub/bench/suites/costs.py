@@ -40,8 +40,9 @@ class Settings(Options):
 
 
 def run(stand: Stand, settings: Settings) -> None:
-    """Measure, tell, remember."""
+    """Measure, tell, remember; also for the suite `planner`, should it come later in the same run."""
     costs = measure(stand, settings)
+    remember(costs, stand.folder / FILE)
     remember(costs, Path(settings.into) if settings.into else HubSettings().home / FILE)
     _tell(stand, costs)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from aihub.bench.peers.contestants import BARE, HUB, Contestant, Taken, bare_loo
 from aihub.bench.peers.installed import ENVIRONMENTS, cards, installed
 from aihub.bench.peers.pipeline import inference_pipeline
 from aihub.bench.results import Curve, histogram, least
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options
 from aihub.engine.graph import prepare_graph
@@ -96,7 +98,7 @@ def run(stand: Stand, settings: Settings) -> None:
     picture = stand.media(*settings.picture.split("/"))
     stand.say(f"tuning {settings.model}")
     if settings.tune_s:
-        stand.engine.tune(settings.model, budget_s=settings.tune_s)
+        tuned(stand.engine, settings.model, settings.tune_s)
     detector = write_settings(stand, settings)
     with ExitStack() as everyone, stand.part("HTTP"):
         race = _Race(stand, settings, picture, detector)
@@ -186,8 +188,8 @@ class _Race:
 
     def leave(self) -> None:
         """End everybody."""
-        for one in self.there.values():
-            one.leave()
+        with ThreadPoolExecutor(len(self.there) or 1) as pool:  # each takes its time to end
+            list(pool.map(lambda one: one.leave(), self.there.values()))
 
     def _listen(self) -> None:
         """How busy each is with nothing to do; who is too busy stands down until its turns."""

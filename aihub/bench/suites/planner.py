@@ -12,7 +12,7 @@ from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.streams.cameras_apart import cameras_apart
 from aihub.bench.streams.hosting import Hosted, Taken, Watched, hosted
 from aihub.bench.suites import costs as costs_suite
-from aihub.capacity.costs import Costs
+from aihub.capacity.costs import FILE, Costs, load
 from aihub.capacity.load import load_of
 from aihub.engine.machine import cores
 from aihub.types.capacity import StreamGroup
@@ -61,11 +61,21 @@ class Settings(costs_suite.Settings):
 
 
 def run(stand: Stand, settings: Settings) -> None:
-    """Measure the costs of single algorithms, then the mixes, and set prediction against measurement."""
-    measured = costs_suite.measure(stand, settings)
+    """Take the costs of single algorithms, measure the mixes, and set prediction against measurement."""
+    measured = _costs(stand, settings)
     for name, mix in settings.mixes.items():
         with stand.part(f"mix {name}"):
             _mix(stand, settings, measured, name, mix)
+
+
+def _costs(stand: Stand, settings: Settings) -> Costs:
+    """What the suite `costs` found earlier in the same run, else measured now."""
+    earlier = stand.folder / FILE
+    if earlier.exists():
+        costs = load(earlier)
+        if {*settings.algorithms} <= {*costs.algorithms}:
+            return costs
+    return costs_suite.measure(stand, settings)
 
 
 def _mix(stand: Stand, settings: Settings, costs: Costs, name: str, mix: tuple[Part, ...]) -> None:

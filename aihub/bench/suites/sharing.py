@@ -19,6 +19,7 @@ from aihub.algorithms.inference import infer, infer_many
 from aihub.algorithms.planner import Plan
 from aihub.bench.footage import SCENES
 from aihub.bench.results import Curve, most
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.streams.clips import footage_of
 from aihub.bench.suite import Options
@@ -84,7 +85,7 @@ def run(stand: Stand, settings: Settings) -> None:
     """Measure; see the module."""
     stand.say("tuning coco")
     if settings.tune_s:
-        stand.engine.tune("coco", budget_s=settings.tune_s)
+        tuned(stand.engine, "coco", settings.tune_s)
     stand.engine.warm(["coco"])
     with stand.part("algorithms on one stream"):
         _stream(stand, settings)

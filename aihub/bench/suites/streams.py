@@ -18,6 +18,7 @@ from pydantic import Field
 
 from aihub.bench.results import Stack, Target, least, most
 from aihub.bench.runtimes.bare import bare_session
+from aihub.bench.runtimes.subjects import tuned
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.streams.border import Border, find_border
 from aihub.bench.streams.cameras_apart import CamerasApart, cameras_apart
@@ -106,7 +107,7 @@ def run(stand: Stand, settings: Settings) -> None:
     source = stand.media(*settings.clip.split("/"))
     stand.say(f"tuning {settings.model}")
     if settings.tune_s:
-        stand.engine.tune(settings.model, budget_s=settings.tune_s)
+        tuned(stand.engine, settings.model, settings.tune_s)
     stand.engine.warm([settings.model])
     if settings.path_turns:
         with stand.part("cost of an analysed frame"), cameras_apart([source], 1, fps=_PROBE_FPS) as cameras:
@@ -243,7 +244,7 @@ class _Field:
         count = min(2, self.settings.most)
         window = self.look(opens, count, fps, pictures)
         each = window.cpu_s / window.seconds / count
-        return max(1, min(self.settings.most, int(0.8 * cores() / each))) if each > 0 else 1
+        return max(1, min(self.settings.most, int(0.9 * cores() / each))) if each > 0 else 1
 
 
 def _held(stand: Stand, settings: Settings, cameras: _Field) -> None:
