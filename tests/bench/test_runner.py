@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -156,3 +158,22 @@ def test_what_was_missed_stands_first(card: Path, tmp_path: Path) -> None:
     assert text.index("| tried | A over B | 2 x | <= 1.5 | **no** |") < text.index(
         "| tried | Found | 0.9  | >= 0.8 | yes |"
     )
+
+
+PAGES = Path(__file__).parents[2]
+COMMAND = re.compile(r"aihub bench run (?!all|mine)([a-z]+) ([^`#\n]*--set [^`#\n]*)")
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "rest"),
+    [
+        pytest.param(page.name, *found.groups(), id=f"{page.name}: {found[0].strip()}")
+        for page in (PAGES / "README.md", PAGES / "DECISIONS.md", *sorted((PAGES / "docs").glob("*.md")))
+        for found in COMMAND.finditer(page.read_text())
+    ],
+)
+def test_settings_that_the_pages_name_are_there(page: str, name: str, rest: str, tmp_path: Path) -> None:
+    words = shlex.split(re.sub(r"=/data/\w+", f"={tmp_path}", rest))  # folders of whoever reads the page
+    given = [word for before, word in zip(words, words[1:], strict=False) if before == "--set"]
+    assert given, page
+    suite.find(name).settings(given=suite.parse_settings(given))

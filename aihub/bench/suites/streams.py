@@ -67,7 +67,7 @@ class Settings(Options):
         path_turns: of stream path and bare loop; 0 leaves them out.
         path_s: of each.
         stage_cameras: for the cost of stages; 0 leaves them out.
-        stage_s: for each bar.
+        stage_fps: analysed frames a second for that; stage_s: for each bar.
     """
 
     clip: str = "video/one-by-one-person-detection.mp4"
@@ -94,6 +94,7 @@ class Settings(Options):
     path_turns: int = Field(5, ge=0, le=50)
     path_s: float = Field(12.0, ge=1, le=300)
     stage_cameras: int = Field(4, ge=0, le=256)
+    stage_fps: tuple[float, ...] = (1.0, 5.0, 25.0)
     stage_s: float = Field(8.0, ge=1, le=300)
 
     @property
@@ -365,7 +366,7 @@ def _peer(stand: Stand, settings: Settings, cameras: _Field, hub: Opens) -> None
 def _stages(stand: Stand, settings: Settings, cameras: _Field, hub: dict[Mode, Opens]) -> None:
     """CPU of each stage, ms an analysed frame."""
     name, bars = stand.engine.store.resolve(settings.model).name, {}
-    for fps in settings.fps:
+    for fps in settings.stage_fps:
         for mode in settings.modes:
             if mode == "key-frames" and fps > settings.key_frame_fps:
                 continue
