@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     )
     engine_budget_mb: int = Field(2048, gt=0, description="Memory for loaded models in one process, MiB.")
     engine_threads: int = Field(0, ge=0, description="Runs at once in one process; 0 means one per core.")
+    gpu_memory_mb: int = Field(
+        0, ge=0, description="Memory of a card that one model takes at most, MiB; 0 sets no limit."
+    )
     gateway_replicas: int = Field(1, ge=1, le=256)
     stream_host_replicas: int = Field(1, ge=1, le=4096)
     streams_per_host: int = Field(64, ge=1, le=4096, description="Streams one host claims at most.")

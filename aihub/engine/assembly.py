@@ -45,10 +45,14 @@ class Assembly:
         cores: cores that runs may use together.
         profiles: folder of measured settings; None keeps them for this process only.
         tune_first: whether a model without measured settings is measured before it is first used.
+        device_bytes: most memory of an accelerator that a model takes; 0 sets no limit.
     """
 
-    def __init__(self, cores: int, profiles: Path | None, *, tune_first: bool) -> None:
+    def __init__(
+        self, cores: int, profiles: Path | None, *, tune_first: bool, device_bytes: int = 0
+    ) -> None:
         self._cores, self._profiles, self._tune_first = cores, profiles, tune_first
+        self._device_bytes = device_bytes
         self._sizes: dict[str, int] = {}
         self._known_book: ProfileBook | None = None
 
@@ -101,7 +105,7 @@ class Assembly:
     def _measure(
         self, card: ModelCard, digest: str, model: bytes, budget_s: float, progress: TuneProgress | None
     ) -> TuneReport:
-        tuner = Tuner(backends(), cores=self._cores, book=self._book())
+        tuner = Tuner(backends(self._device_bytes), cores=self._cores, book=self._book())
         return tuner.tune(
             card.name,
             digest,
@@ -113,7 +117,7 @@ class Assembly:
 
     def _live(self, card: ModelCard, model: bytes, settings: RunSettings, *, tuned: bool) -> LiveModel:
         decoder = decoder_for(card) if card.decoder is not None else None
-        session = backend(settings.backend).load(model, settings)
+        session = backend(settings.backend, self._device_bytes).load(model, settings)
         live = LiveModel(card, session, settings, decoder, tuned=tuned)
         try:
             live.warm()

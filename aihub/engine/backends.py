@@ -37,19 +37,26 @@ _QUIET = 3
 """ONNX Runtime's log level that shows errors only: its warnings about graphs are not for operators."""
 
 
-@lru_cache(maxsize=1)
-def backends() -> dict[str, Backend]:
+def backends(device_bytes: int = 0) -> dict[str, Backend]:
     """The runtimes that are installed, by name; imported on the first call.
+
+    Args:
+        device_bytes: most memory of an accelerator that one model takes; 0 sets no limit.
 
     Raises:
         ConfigError: none is installed; the hint is what to install.
     """
+    return _installed(device_bytes)
+
+
+@lru_cache(maxsize=8)
+def _installed(device_bytes: int) -> dict[str, Backend]:
     found: dict[str, Backend] = {}
     if importlib.util.find_spec("onnxruntime") is not None:
         import onnxruntime
 
         here = onnxruntime.get_available_providers()
-        found |= {name: OnnxRuntime(name) for name, provider in PROVIDERS.items() if provider in here}
+        found |= {name: OnnxRuntime(name, device_bytes) for name, provider in PROVIDERS.items() if provider in here}
     if importlib.util.find_spec("openvino") is not None:
         found[OpenVino.name] = OpenVino()
     if not found:
@@ -57,13 +64,13 @@ def backends() -> dict[str, Backend]:
     return found
 
 
-def backend(name: str) -> Backend:
-    """The backend of that name.
+def backend(name: str, device_bytes: int = 0) -> Backend:
+    """The backend of that name; see `backends`.
 
     Raises:
         ConfigError: not installed; the hint is what to install.
     """
-    found = backends()
+    found = backends(device_bytes)
     if name not in found:
         extra = {"openvino": "openvino", "cuda": "gpu", "tensorrt": "gpu"}.get(name, "cpu")
         raise ConfigError(f"the runtime {name!r} is not installed here", hint=f"pip install 'aihub[{extra}]'")
@@ -117,11 +124,39 @@ def _names(model: bytes) -> tuple[list[tuple[str, str | None]], list[str]]:
     return inputs, [value.name for value in graph.output]
 
 
-class OnnxRuntime(Backend):
-    """ONNX Runtime with one execution provider."""
+def provider_options(name: str, precision: str, device_bytes: int) -> dict[str, str]:
+    """What ONNX Runtime tells its execution provider.
 
-    def __init__(self, name: str = "onnxruntime") -> None:
+    A card's arena grows by what is asked for and not by doubling, so that several models fit on one card.
+
+    Args:
+        name: of the backend.
+        precision: see `RunSettings`.
+        device_bytes: most that the arena of a session takes (CUDA), or its scratch space (TensorRT); 0 sets no limit.
+
+    >>> provider_options("tensorrt", "f16", 1 << 30)
+    {'trt_fp16_enable': '1', 'trt_max_workspace_size': '1073741824'}
+    """
+    if name == "cuda":
+        limit = {"gpu_mem_limit": str(device_bytes)} if device_bytes else {}
+        return {"arena_extend_strategy": "kSameAsRequested", **limit}
+    if name == "tensorrt":
+        half = {"trt_fp16_enable": "1"} if precision == "f16" else {}
+        return half | ({"trt_max_workspace_size": str(device_bytes)} if device_bytes else {})
+    return {}
+
+
+class OnnxRuntime(Backend):
+    """ONNX Runtime with one execution provider.
+
+    Args:
+        name: one of `PROVIDERS`.
+        device_bytes: see `provider_options`.
+    """
+
+    def __init__(self, name: str = "onnxruntime", device_bytes: int = 0) -> None:
         self.name = name
+        self._device_bytes = device_bytes
         self.provider = PROVIDERS[name]
         self.accelerator = self.provider != "CPUExecutionProvider"
 
@@ -142,8 +177,8 @@ class OnnxRuntime(Backend):
         inputs, _ = _names(model)
         if settings.batch == 1 and len(inputs) == 1 and inputs[0][1]:
             options.add_free_dimension_override_by_name(inputs[0][1], 1)
-        provider_options = {"trt_fp16_enable": "1"} if settings.precision == "f16" else {}
-        providers = [(self.provider, provider_options)]
+        own = provider_options(self.name, settings.precision, self._device_bytes)
+        providers = [(self.provider, own)]
         if self.accelerator:
             providers.append(("CPUExecutionProvider", {}))
         refusals = _refusals()

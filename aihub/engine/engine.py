@@ -54,6 +54,7 @@ class Engine:
         store: model cards and weights.
         budget_bytes: most memory of loaded models.
         threads: cores that runs may use together, 0 for those of the process.
+        device_bytes: most memory of an accelerator that one model takes; 0 sets no limit.
         profiles: folder of measured settings; None keeps them for this process only.
         max_queue: most runs that wait for one model.
         per_source: most items of one source in a batch; 0 for no limit beyond taking turns.
@@ -68,6 +69,7 @@ class Engine:
         *,
         budget_bytes: int = 2 << 30,
         threads: int = 0,
+        device_bytes: int = 0,
         profiles: Path | None = None,
         max_queue: int = 256,
         per_source: int = 0,
@@ -80,7 +82,9 @@ class Engine:
         self.cores = threads or machine.cores()
         self._max_queue, self._per_source = max_queue, per_source
         self._stall_s = stall_s
-        self._assembly = Assembly(self.cores, profiles, tune_first=tune == "first-load")
+        self._assembly = Assembly(
+            self.cores, profiles, tune_first=tune == "first-load", device_bytes=device_bytes
+        )
         self._metadata: dict[str, dict[str, str]] = {}
         self._memory: ModelMemory[LiveModel] = ModelMemory(budget_bytes, grace_s=grace_s)
         self._aliases: dict[str, tuple[ModelCard, float]] = {}

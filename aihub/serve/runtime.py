@@ -73,6 +73,7 @@ class Runtime:
             self.store,
             budget_bytes=self.settings.engine_budget_mb * 1024 * 1024,
             threads=self.settings.engine_threads,
+            device_bytes=self.settings.gpu_memory_mb * 1024 * 1024,
             profiles=self.settings.home / "profiles",
         )
 

@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 from aihub.bench import runner, suite
 from aihub.bench.compare import compare
 from aihub.bench.results import Result, save
+from aihub.bench.runtimes.accelerators import together
 from aihub.bench.runtimes.bare import BareOnnxRuntime, providers
 from aihub.bench.runtimes.graphs import detector
+from aihub.bench.runtimes.subjects import drawn, subject
+from aihub.bench.stand import NotHereError, Stand
 from aihub.cli.bench import REGRESSION, app
 from aihub.engine import backends
 from aihub.engine.measure import deviation
@@ -157,3 +160,19 @@ def test_bound_and_halved_sessions_give_what_the_plain_one_gives() -> None:
     assert np.array_equal(bound.get_outputs()[0].numpy(), plain[0])
     assert half[0].dtype == np.float32
     assert 0 < deviation({"found": plain[0]}, {"found": half[0]}) < 0.01
+
+
+def test_models_that_run_together_keep_a_share_of_what_each_does_alone(tmp_path: Path) -> None:
+    stand = Stand(tmp_path, seed=0, quick=True)
+    try:
+        with drawn(stand, ["small"]) as sketches:
+            one = subject(stand, sketches, "drawn-small")
+            together(stand, [one, one], "CPU", turns=2, seconds=0.05)
+            with pytest.raises(NotHereError, match="not Abacus"):
+                together(stand, [one, one], "Abacus", turns=1, seconds=0.05)
+    finally:
+        stand.close()
+    (figure,) = stand.figures
+    assert figure.name == "cpu/together"
+    assert 0 < figure.value < 4, "two at once do no more than each on cores of its own, give or take noise"
+    assert "drawn-small" in figure.detail

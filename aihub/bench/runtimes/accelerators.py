@@ -1,9 +1,12 @@
-"""Bare ONNX Runtime on an accelerator: float16, inputs and outputs that stay on the device, batches."""
+"""Bare ONNX Runtime on an accelerator: float16, inputs and outputs that stay on the device, batches, several models at once."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 from aihub.bench.results import Curve
 from aihub.bench.runtimes.bare import BareOnnxRuntime, in_lanes, providers
@@ -31,8 +34,7 @@ def accelerated(
     Raises:
         NotHereError: ONNX Runtime does not offer the provider, or it did not attach.
     """
-    if provider not in providers():
-        raise NotHereError(f"ONNX Runtime offers {', '.join(providers()) or 'nothing'} here, not {provider}: pip install 'aihub[gpu]' on a machine with a card")  # fmt: skip
+    _offered(provider)
     free = all(port.shape[:1] == (None,) for port in subject.inputs)
     points = [
         (half, bound, batch)
@@ -65,6 +67,57 @@ def accelerated(
     stand.curves.append(Curve(name=f"{device}/{subject.slug}", title=f"{subject.name} on {provider}: throughput against batch",
                               x="items in a run", y="items/s", log_x=True,
                               lines={name: tuple(line) for name, line in lines.items()}))  # fmt: skip
+
+
+def together(
+    stand: Stand,
+    subjects: Sequence[Subject],
+    provider: str,
+    *,
+    turns: int,
+    seconds: float,
+    device_bytes: int = 0,
+) -> None:
+    """Several models on one card at the same time: what each still does of what it does alone, added up.
+
+    One says that they share the card without loss; more, that they fill each other's gaps.
+
+    Args:
+        stand: where the figure goes.
+        subjects: the models, two at least.
+        provider: `CUDA` or `Tensorrt`.
+        turns: how often it is measured.
+        seconds: of one measurement.
+        device_bytes: most memory of the card that each takes; 0 sets no limit.
+
+    Raises:
+        NotHereError: ONNX Runtime does not offer the provider, or it did not attach.
+    """
+    _offered(provider)
+    with ExitStack() as open_:
+        runs: list[Callable[[], object]] = []
+        for one in subjects:
+            session = BareOnnxRuntime(one.graph, 1, provider=provider, device_bytes=device_bytes)
+            open_.callback(session.close)
+            if session.attached != f"{provider}ExecutionProvider":
+                raise NotHereError(f"{provider} did not attach, only {session.attached}")
+            runs.append(partial(session.run, one.feeds()))
+        pool = open_.enter_context(ThreadPoolExecutor(len(runs)))
+        kept = []
+        for _ in range(turns + 1):  # the first warms up
+            alone = [in_lanes(run, RUNS_ON_DEVICE, seconds) for run in runs]
+            beside = list(pool.map(lambda run: in_lanes(run, RUNS_ON_DEVICE, seconds), runs))
+            kept.append([one / other for one, other in zip(alone, beside, strict=True)])
+    shares = [sum(turn) for turn in kept[1:]]
+    each = ", ".join(f"{one.name} {share:.2f}" for one, share in zip(subjects, kept[-1], strict=True))
+    stand.add(f"{provider.lower()}/together", f"{len(subjects)} models on one card, {provider}: speeds at the same time / alone, added up",
+              statistics.median(shares), samples=shares, against="alone", labels={"provider": provider},
+              detail=f"last turn: {each}; arena {'without limit' if not device_bytes else f'{device_bytes >> 20} MiB a model'}")  # fmt: skip
+
+
+def _offered(provider: str) -> None:
+    if provider not in providers():
+        raise NotHereError(f"ONNX Runtime offers {', '.join(providers()) or 'nothing'} here, not {provider}: pip install 'aihub[gpu]' on a machine with a card")  # fmt: skip
 
 
 def _name(point: Point) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aihub.bench.runtimes.graphs import parsed
+from aihub.engine.backends import provider_options
 from aihub.engine.engine import Engine
 from aihub.engine.graph import prepare_graph
 from aihub.engine.machine import cores
@@ -46,6 +47,7 @@ class BareOnnxRuntime:
         provider: `CPU`, `CUDA` or `Tensorrt`.
         half: whether it computes in float16: converted weights, and for TensorRT its own switch.
         bound: whether inputs and outputs stay on the device: the input is copied there once, not at each run.
+        device_bytes: most memory of the device, see `aihub.engine.backends.provider_options`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class BareOnnxRuntime:
         provider: str = "CPU",
         half: bool = False,
         bound: bool = False,
+        device_bytes: int = 0,
     ) -> None:
         import onnxruntime
 
@@ -66,7 +69,7 @@ class BareOnnxRuntime:
             options.intra_op_num_threads = threads
         if not spinning:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        own = {"trt_fp16_enable": "1"} if half and provider == "Tensorrt" else {}
+        own = provider_options(provider.lower(), "f16" if half else "f32", device_bytes)
         graph = halved(model) if half and provider != "Tensorrt" else model
         asked = [(f"{provider}ExecutionProvider", own)]
         if provider != "CPU":

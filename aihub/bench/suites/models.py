@@ -11,7 +11,7 @@ from pydantic import Field
 from aihub.bench.mlperf import measured as mlperf
 from aihub.bench.mlperf.scenarios import Scenario
 from aihub.bench.runtimes import by_hand
-from aihub.bench.runtimes.accelerators import accelerated
+from aihub.bench.runtimes.accelerators import accelerated, together
 from aihub.bench.runtimes.bare import BareOnnxRuntime, Clock, in_lanes
 from aihub.bench.runtimes.subjects import Drawn, Subject, drawn, names, subject
 from aihub.bench.runtimes.sweep import Grid, Pass, sweep
@@ -48,6 +48,7 @@ class Settings(Options):
         server_latency_ms: Server: bound on the 99th percentile.
         server_shares: Server: shares of the Offline throughput to be tried, until one is valid.
         library: samples of the scenarios.
+        gpu_memory_mb: of a card, for each model where several run on it at once, MiB; 0 sets no limit.
     """
 
     models: tuple[str, ...] = ("coco",)
@@ -70,6 +71,7 @@ class Settings(Options):
     server_latency_ms: float = Field(100.0, gt=0, le=60_000)
     server_shares: tuple[float, ...] = Field((0.9, 0.8, 0.7, 0.6, 0.5), min_length=1)
     library: int = Field(64, ge=1, le=4096)
+    gpu_memory_mb: int = Field(0, ge=0)
 
 
 def run(stand: Stand, settings: Settings) -> None:
@@ -91,6 +93,11 @@ def run(stand: Stand, settings: Settings) -> None:
         if len(beside) > 1:
             with stand.part("models beside each other"):
                 _beside(stand, beside, settings)
+        on_card = [one for one in subjects if "accelerators" in _parts(one, settings)]
+        for provider in ("CUDA", "Tensorrt") if len(on_card) > 1 else ():
+            with stand.part(f"models together on one card, {provider}"):
+                together(stand, on_card, provider, turns=settings.turns, seconds=settings.slice_s,
+                         device_bytes=settings.gpu_memory_mb << 20)  # fmt: skip
 
 
 def _parts(one: Subject, settings: Settings) -> set[Part]:
