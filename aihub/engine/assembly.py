@@ -48,9 +48,7 @@ class Assembly:
         device_bytes: most memory of an accelerator that a model takes; 0 sets no limit.
     """
 
-    def __init__(
-        self, cores: int, profiles: Path | None, *, tune_first: bool, device_bytes: int = 0
-    ) -> None:
+    def __init__(self, cores: int, profiles: Path | None, *, tune_first: bool, device_bytes: int = 0) -> None:
         self._cores, self._profiles, self._tune_first = cores, profiles, tune_first
         self._device_bytes = device_bytes
         self._sizes: dict[str, int] = {}

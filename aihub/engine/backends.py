@@ -56,7 +56,9 @@ def _installed(device_bytes: int) -> dict[str, Backend]:
         import onnxruntime
 
         here = onnxruntime.get_available_providers()
-        found |= {name: OnnxRuntime(name, device_bytes) for name, provider in PROVIDERS.items() if provider in here}
+        found |= {
+            name: OnnxRuntime(name, device_bytes) for name, provider in PROVIDERS.items() if provider in here
+        }
     if importlib.util.find_spec("openvino") is not None:
         found[OpenVino.name] = OpenVino()
     if not found:

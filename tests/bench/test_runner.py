@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -174,6 +175,6 @@ COMMAND = re.compile(r"aihub bench run (?!all|mine)([a-z]+) ([^`#\n]*--set [^`#\
 )
 def test_settings_that_the_pages_name_are_there(page: str, name: str, rest: str, tmp_path: Path) -> None:
     words = shlex.split(re.sub(r"=/data/\w+", f"={tmp_path}", rest))  # folders of whoever reads the page
-    given = [word for before, word in zip(words, words[1:], strict=False) if before == "--set"]
+    given = [word for before, word in itertools.pairwise(words) if before == "--set"]
     assert given, page
     suite.find(name).settings(given=suite.parse_settings(given))
