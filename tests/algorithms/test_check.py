@@ -86,6 +86,13 @@ class Remembers(Stage[_Params]):
         return Quality(False, 0.0, {"seen": float(type(self).seen)})
 
 
+class TellsTheTime(Stage[_Params]):
+    name = "test-tells-the-time"
+
+    def process(self, frame: Frame, found: AnyResult | None) -> Quality:
+        return Quality(False, 0.0, {"captured_at": frame.captured_at, "moment": frame.monotonic})
+
+
 class NoResult(Stage[_Params]):
     name = "test-no-result"
 
@@ -116,6 +123,11 @@ def test_broken_promises_are_found(stage: str, failed: str, words: str) -> None:
     report = check(algorithm, fake)
     assert not report.passed
     assert {one.name: one.detail for one in report.checks if not one.passed}[failed].find(words) >= 0
+
+
+def test_what_goes_by_the_clock_is_asked_about_the_same_moment_alone_and_together() -> None:
+    fake = FakePredictor()
+    assert check(make_algorithm(fake, {"test-tells-the-time": {}}), fake).failures() == []
 
 
 def example(expect: dict[str, Any], media: str = "drawn:blank", **more: Any) -> dict[str, Any]:
