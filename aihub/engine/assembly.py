@@ -75,7 +75,9 @@ class Assembly:
         began = time.monotonic()
         model = prepare_graph(read(weights.path), card)
         settings, tuned = self._settings(card, weights.sha256, model)
-        started(settings.backend)  # before weighing: a runtime's own memory is not the model's
+        started(
+            settings.backend, self._device_bytes
+        )  # before weighing: a runtime's own memory is not the model's
         before = machine.resident_bytes()
         try:
             live = self._live(card, model, settings, tuned=tuned)

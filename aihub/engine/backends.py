@@ -80,14 +80,14 @@ def backend(name: str, device_bytes: int = 0) -> Backend:
 
 
 @lru_cache(maxsize=8)
-def started(name: str) -> Backend:
-    """The backend of that name after its first run ever, so that what it loads for itself is weighed with no model.
+def started(name: str, device_bytes: int = 0) -> Backend:
+    """The backend of that name after its first run ever, so that what it loads for itself is weighed with no model; see `backends`.
 
     Raises:
         ConfigError: not installed.
         SessionError: it cannot run anything.
     """
-    found = backend(name)
+    found = backend(name, device_bytes)
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 8, 8])
     weights = numpy_helper.from_array(np.ones((1, 3, 1, 1), np.float32), "w")
