@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,11 +39,12 @@ class GStreamerServer:
 
     def __init__(self, mounts: dict[str, str], *options: str) -> None:
         launch = [f"{path}={line}" for path, line in mounts.items()]
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         self._process = subprocess.Popen(
             [SYSTEM_PYTHON, "-I", str(SCRIPT), *options, *launch],  # -I: tests/ is no place to import from
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._complaints,
         )
         assert self._process.stdout is not None
         self.port = int(json.loads(self._process.stdout.readline())["port"])
@@ -53,7 +55,13 @@ class GStreamerServer:
     def stop(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
+        elif not self._complaints.closed:
+            self._complaints.seek(0)
+            print(
+                f"GStreamer's server ended by itself ({self._process.returncode}): {self._complaints.read().decode()}"
+            )
         self._process.wait(5)
+        self._complaints.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

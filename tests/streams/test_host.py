@@ -358,7 +358,7 @@ def test_sixty_four_streams_come_up_together(hub: Hub) -> None:
 def test_metrics_come_and_go_with_the_stream(hub: Hub) -> None:
     hub.host.sync([spec("metered", sampling=FAST)])
     hub.until(lambda: 'outcome="analysed",stream="metered"' in exposition(), 4)
-    assert 'aihub_stream_up{stream="metered"} 1.0' in exposition()
+    hub.until(lambda: 'aihub_stream_up{stream="metered"} 1.0' in exposition(), 4)  # marked once a second
     hub.until(lambda: hub.host.statuses()["metered"].fps_read > 20)
     hub.host.sync([])
     time.sleep(0.05)
