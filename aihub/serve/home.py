@@ -11,7 +11,6 @@ from aihub.serve.security import new_key
 from aihub.settings import Settings
 from aihub.storage.database import Database
 from aihub.storage.repository import Repository
-from aihub.storage.upgrade import upgrade
 
 ADMIN_SCOPES = ("admin",)
 
@@ -34,6 +33,8 @@ def prepare_home(settings: Settings) -> PreparedHome:
 
     The key lies in `admin.key` (mode 0600); the command line finds it there.
     """
+    from aihub.storage.upgrade import upgrade  # here: replicas never migrate, and Alembic is slow to import
+
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     upgrade(settings.database)
     path = settings.home / "admin.key"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Floats = npt.NDArray[np.floating[Any]]
 F64 = npt.NDArray[np.float64]
@@ -61,6 +60,9 @@ def assign(cost: Floats) -> tuple[Rows, Rows]:
     if not cost.size:
         nothing = np.zeros(0, np.intp)
         return nothing, nothing
+    # here: it takes up to a second, for which every process of a starting hub would wait
+    from scipy.optimize import linear_sum_assignment
+
     # forbidden pairs must cost as much as no pair: otherwise two bad matches would win over a perfect one
     rows, columns = linear_sum_assignment(np.minimum(cost, NO_MATCH))
     kept = cost[rows, columns] < NO_MATCH

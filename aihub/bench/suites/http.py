@@ -63,12 +63,10 @@ def run(stand: Stand, settings: Settings) -> None:
             tuned(stand.engine, "coco", settings.tune_s)
             _pictures(stand, hub, picture, settings)
             _levels(stand, hub, picture, settings)
-    for algorithm in settings.overload:
-        with stand.part(f"{algorithm}: overload"):
-            picture = stand.media(*PICTURE)
-            # A hub of its own, so that its memory holds this algorithm alone.
-            with running_hub(profiles=stand.profiles) as hub:
-                keys = overload.tenants(hub, ["quiet", "flood"])
+        keys = overload.tenants(hub, ["quiet", "flood"]) if settings.overload else {}
+        for algorithm in settings.overload:
+            with stand.part(f"{algorithm}: overload"):
+                picture = stand.media(*PICTURE)
                 scene = overload.Scene(hub, algorithm, picture, keys, seed=stand.seed)
                 scene.capacity(3.0)  # loads the model
                 overload.one_tenant(stand, scene, settings.overload_s, settings.overload_turns)
