@@ -54,7 +54,7 @@ format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format aihub tests tools benchmarks models
 	$(BIN)/ruff check --fix aihub tests tools benchmarks models
 
-bench: setup ## Measure a selection of every suite, ten to twelve minutes, and open the report
+bench: setup ## Measure a selection of every suite, about ten minutes, and open the report
 	$(BIN)/aihub bench run all --quick --out bench --open
 
 SECONDS := 600

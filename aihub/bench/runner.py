@@ -12,7 +12,7 @@ from typing import Any
 
 from aihub.bench.machine import describe, load_a_core
 from aihub.bench.results import Result
-from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.stand import Kept, NotHereError, Stand
 from aihub.bench.suite import Suite
 
 Say = Callable[[str], None]
@@ -28,6 +28,7 @@ def run(
     seed: int = 0,
     command: str = "",
     say: Say | None = None,
+    kept: Kept | None = None,
 ) -> Result:
     """Run a suite.
 
@@ -42,12 +43,13 @@ def run(
         seed: of everything random.
         command: what repeats it, for the result.
         say: told what is being done.
+        kept: what the suites of a run share.
 
     Raises:
         InputError: a setting is wrong.
     """
     settings = suite.settings(quick=quick, given=given)
-    stand = Stand(folder, seed=seed, quick=quick, say=say)
+    stand = Stand(folder, seed=seed, quick=quick, say=say, kept=kept)
     load, begun_at, begun, failure = load_a_core(), datetime.now(UTC), time.monotonic(), ""
     try:
         stand.pace.take()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aihub.algorithms.registry import Registry
 from aihub.bench.machine import Pace
@@ -15,6 +16,8 @@ from aihub.engine.store import ModelStore
 from aihub.errors import AihubError
 from aihub.plugins import data_folder
 from aihub.settings import Settings as HubSettings
+
+T = TypeVar("T")
 
 
 class NotHereError(AihubError):
@@ -41,6 +44,36 @@ def named(variable: str, root: str, what: str, *parts: str) -> Path:
     return path
 
 
+class Kept:
+    """What suites that follow each other share, such as a hub: opened by the first that asks, closed when none asks any more."""
+
+    def __init__(self) -> None:
+        self._open, self._there = ExitStack(), dict[str, Any]()
+
+    def take(
+        self, name: str, opens: Callable[[], AbstractContextManager[T]], lives: Callable[[T], bool]
+    ) -> T:
+        """What goes by that name.
+
+        Args:
+            name: of it.
+            opens: makes it, if it is not there.
+            lives: whether it can still be used; what cannot is made anew.
+        """
+        found: T | None = self._there.get(name)
+        if found is None or not lives(found):
+            found = self._there[name] = self._open.enter_context(opens())
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._there
+
+    def close(self) -> None:
+        """Close everything."""
+        self._there.clear()
+        self._open.close()
+
+
 class Stand:
     """A run of one suite.
 
@@ -49,6 +82,7 @@ class Stand:
         seed: of everything random.
         quick: whether this is the short selection.
         say: told what is being done, for the progress bar.
+        kept: what this suite shares with those around it; None if nothing.
     """
 
     def __init__(
@@ -58,8 +92,9 @@ class Stand:
         seed: int = 0,
         quick: bool = False,
         say: Callable[[str], None] | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        self.folder, self.seed, self.quick, self._tell = folder, seed, quick, say
+        self.folder, self.seed, self.quick, self._tell, self.kept = folder, seed, quick, say, kept
         self.pace = Pace()
         self.figures: list[Figure] = []
         self.curves: list[Curve] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +37,8 @@ class SuiteCard(BaseModel):
         name: as on the command line.
         measure: the module below `aihub.bench.suites` that measures it; the name, where none is given.
         about: what it answers, for people.
+        shares_hub: whether its short selection measures on a hub that other suites use too: in a run of all these come last,
+            and before them what must be the first on it.
         minutes: about how long it takes on two cores, and how long its quick selection.
         settings: over the module's defaults.
         quick: over `settings`, for `--quick`.
@@ -47,6 +49,7 @@ class SuiteCard(BaseModel):
     measure: str = ""
     title: Title
     about: str
+    shares_hub: Literal["no", "first", "yes"] = "no"
     minutes: float = Field(gt=0)
     quick_minutes: float = Field(gt=0)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -118,6 +121,12 @@ def read(path: Path) -> Suite:
 def names() -> list[str]:
     """The suites that come with the hub."""
     return sorted(path.stem for path in data_folder("benchmarks").glob("*.yaml"))
+
+
+def all_of_them() -> list[Suite]:
+    """Every suite that comes with the hub, in the order in which a run of all measures them."""
+    order = ("no", "first", "yes")
+    return sorted((find(name) for name in names()), key=lambda one: order.index(one.card.shares_hub))
 
 
 def find(name: str) -> Suite:

@@ -8,7 +8,7 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ from aihub.bench.compare import Change, Comparison
 from aihub.bench.compare import compare as set_side_by_side
 from aihub.bench.report import markdown, page
 from aihub.bench.results import Figure, Result, latest, load, load_all, save
+from aihub.bench.stand import Kept
 from aihub.cli.bench_profile import profile_stream
 from aihub.cli.output import JsonFlag, error_console, print_json, print_table, say
 from aihub.errors import InputError
@@ -66,17 +67,24 @@ def run_suites(
     json: JsonFlag = False,
 ) -> None:
     """Run suites and write their results, a table and a page with pictures to DIR."""
-    chosen = [suite.find(name) for name in (suite.names() if names == ["all"] else names)]
+    chosen = suite.all_of_them() if names == ["all"] else [suite.find(name) for name in names]
     settings = suite.parse_settings(given or [])
     for one in chosen:  # what is wrong with a setting is said before an hour of measuring begins
         one.settings(quick=quick, given=settings)
     results = []
-    with tempfile.TemporaryDirectory(prefix="aihub-bench-", ignore_cleanup_errors=True) as work:
+    with (
+        tempfile.TemporaryDirectory(prefix="aihub-bench-", ignore_cleanup_errors=True) as work,
+        closing(Kept()) as kept,
+    ):
         for one in chosen:
+            share = quick and one.card.shares_hub != "no"
+            if not share:  # what is kept would take its part of the machine
+                kept.close()
             with _progress(one.card, quick=quick) as told:
                 result = runner.run(
-                    one, Path(work), given=settings, quick=quick, seed=seed, command=_command(), say=told
-                )
+                    one, Path(work), given=settings, quick=quick, seed=seed, command=_command(), say=told,
+                    kept=kept if share else None,
+                )  # fmt: skip
             path = save(result, out)
             results.append(result)
             if not json:

@@ -9,6 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from aihub.bench import runner, suite
 from aihub.bench.report import markdown
 from aihub.bench.results import least, load_all, most
-from aihub.bench.stand import NotHereError, Stand
+from aihub.bench.stand import Kept, NotHereError, Stand
 from aihub.cli.bench import app
 from aihub.errors import InputError
 
@@ -126,6 +127,78 @@ def test_the_command_writes_results_and_pages(card: Path, tmp_path: Path) -> Non
     broken = CliRunner().invoke(app, ["run", str(card), "--out", str(out), "--set", "fails=true", "--json"])
     assert broken.exit_code == 1
     assert json.loads(broken.stdout)[0]["failure"] == "RuntimeError: out of paper"
+
+
+class Thing:
+    """Something that suites share; it notes what becomes of it."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said, self.lives = said, True
+
+    def __enter__(self) -> Self:
+        self.said.append("opened")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.said.append("closed")
+
+
+def test_what_is_kept_is_opened_once_made_anew_where_it_died_and_closed_at_the_end() -> None:
+    said: list[str] = []
+    kept = Kept()
+
+    def take() -> Thing:
+        return kept.take("thing", lambda: Thing(said), lambda thing: thing.lives)
+
+    first = take()
+    assert take() is first
+    first.lives = False
+    second = take()
+    assert second is not first
+    kept.close()
+    assert said == ["opened", "opened", "closed", "closed"]
+    assert take() is not second, "what was closed is not given again"
+    kept.close()
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    ("shares", "options", "opened"),
+    [
+        ("'yes'", ["--quick"], 1),  # one for all
+        ("'yes'", [], 3),  # where there is time each has its own, which nothing went before
+        ("'no'", ["--quick"], 3),  # such a suite shares nothing
+    ],
+)
+def test_suites_share_a_hub_only_in_a_short_run(
+    card: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shares: str,
+    options: list[str],
+    opened: int,
+) -> None:
+    card.write_text(CARD + f"shares_hub: {shares}\n", encoding="utf-8")
+    said: list[str] = []
+
+    def uses_one(stand: Stand, _: Settings) -> None:
+        if stand.kept is None:
+            with Thing(said):
+                pass
+        else:
+            stand.kept.take("thing", lambda: Thing(said), lambda thing: thing.lives)
+
+    monkeypatch.setattr(sys.modules["aihub.bench.suites.tried"], "run", uses_one)
+    out = ["--out", str(tmp_path / "bench")]
+    assert CliRunner().invoke(app, ["run", *[str(card)] * 3, *options, *out]).exit_code == 0
+    assert said.count("opened") == said.count("closed") == opened
+
+
+def test_suites_that_share_a_hub_come_last() -> None:
+    shares = [one.card.shares_hub for one in suite.all_of_them()]
+    assert shares == ["no"] * shares.count("no") + ["first"] + ["yes"] * shares.count("yes")
+    assert shares.count("yes") > 1
+    assert {one.card.name for one in suite.all_of_them()} == {*suite.names()}
 
 
 def test_the_table_goes_between_the_marks_of_a_page(card: Path, tmp_path: Path) -> None:

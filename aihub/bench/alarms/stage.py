@@ -14,8 +14,8 @@ from aihub.bench.alarms.truth import Raised, Sent
 from aihub.bench.alarms.webhooks import SECRET, Receiver
 from aihub.bench.cameras import CameraServer
 from aihub.bench.footage import Footage
-from aihub.bench.hub.process import RunningHub, running_hub
-from aihub.bench.stand import NotHereError
+from aihub.bench.hub.process import RunningHub, hub_for
+from aihub.bench.stand import NotHereError, Stand
 from aihub.client import AihubClient
 from aihub.errors import AihubError, StreamNotFoundError
 from aihub.types import StreamState
@@ -142,24 +142,22 @@ class Stage:
 
 
 @contextmanager
-def open_stage(profiles: Path) -> Iterator[Stage]:
-    """Start a hub as `aihub up` does, and a webhook that receives all its alarms.
+def open_stage(stand: Stand) -> Iterator[Stage]:
+    """A hub, and a webhook that receives all its alarms.
 
     Args:
-        profiles: settings of models that were tuned here.
+        stand: of the suite; the hub reads its settings of models that were tuned here.
 
     Raises:
         AihubError: it does not start.
     """
-    environment = {"AIHUB_WEBHOOK_NETWORKS": '["127.0.0.0/8"]'}
-    with Receiver() as receiver, running_hub(environment, profiles=profiles) as hub:
-        client = AihubClient(hub.url, hub.key)
+    with Receiver() as receiver, hub_for(stand) as hub, AihubClient(hub.url, hub.key) as client:
+        sink = client.add_sink("webhook", {"url": receiver.url, "secret": SECRET})
         try:
-            client.add_sink("webhook", {"url": receiver.url, "secret": SECRET})
             yield Stage(hub, client, receiver)
         finally:
             with suppress(AihubError):
-                client.close()
+                client.delete_sink(sink.id)
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:

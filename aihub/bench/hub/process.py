@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -21,10 +21,13 @@ import psutil
 
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
+from aihub.bench.stand import Stand
 from aihub.errors import AihubError
 from aihub.serve.cluster import free_port
 
 START_S, STOP_S = 120.0, 60.0
+HUB = "hub"
+"""Name of the hub among what suites share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,26 @@ def running_hub(
             yield RunningHub(said["url"], key, home, took, process.pid, where)
         finally:
             _stop(process)
+
+
+@contextmanager
+def hub_for(stand: Stand) -> Iterator[RunningHub]:
+    """A hub to measure: that which the suites of a short run share, else one of its own.
+
+    It has a gRPC face, and may call webhooks on this machine. Who uses it takes away again what it added.
+
+    Raises:
+        AihubError: it is not ready within two minutes.
+    """
+
+    def opens() -> AbstractContextManager[RunningHub]:
+        return running_hub({"AIHUB_WEBHOOK_NETWORKS": '["127.0.0.0/8"]'}, profiles=stand.profiles, grpc=True)
+
+    if stand.kept is None:
+        with opens() as hub:
+            yield hub
+    else:
+        yield stand.kept.take(HUB, opens, lambda hub: psutil.pid_exists(hub.pid))
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, str]:

@@ -17,9 +17,9 @@ import httpx2
 
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
-from aihub.bench.hub.process import running_hub
+from aihub.bench.hub.process import hub_for
 from aihub.bench.peers.installed import Installed, benchmarks_environment, cpu_share, running
-from aihub.bench.stand import NotHereError
+from aihub.bench.stand import NotHereError, Stand
 from aihub.errors import AihubError
 from aihub.plugins import data_folder
 
@@ -208,12 +208,12 @@ def bare_loop(settings: Path, picture: Path, seconds: float) -> Taken:
     return Taken(told["per_second"], told["times_ms"], told["failures"])
 
 
-def hub(profiles: Path, algorithm: str, version: str) -> Contestant:
+def hub(stand: Stand, algorithm: str, version: str) -> Contestant:
     """The hub, with the profiles of models that were tuned before."""
 
     @contextmanager
     def starts() -> Iterator[Served]:
-        with running_hub(profiles=profiles) as it:
+        with hub_for(stand) as it:
             yield Served(it.pid, f"{it.url}/v1/algorithms/{algorithm}/infer", f"{it.url}/v1/echo", it.key)
 
     return Contestant(HUB, "aihub", version, starts)

@@ -117,7 +117,7 @@ def run(stand: Stand, settings: Settings) -> None:
         if settings.tune_s and not stand.engine.missing([settings.load_model]):
             tuned(stand.engine, settings.load_model, settings.tune_s)
     stand.say("starting the hub")
-    with open_stage(stand.profiles) as stage:
+    with open_stage(stand) as stage:
         memory = stage.client.algorithm(CODES).event
         memory_s = memory.close_after + memory.cooldown if memory else 0.0
         if settings.labelled:

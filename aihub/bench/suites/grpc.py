@@ -19,7 +19,7 @@ from pydantic import Field
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
 from aihub.bench.hub import overload
-from aihub.bench.hub.process import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, hub_for
 from aihub.bench.results import histogram, least, most
 from aihub.bench.runtimes.bare import alone, bare_session, in_lanes
 from aihub.bench.runtimes.subjects import tuned
@@ -90,7 +90,7 @@ def run(stand: Stand, settings: Settings) -> None:
         cases = [found for name in settings.models if (found := _case(stand, open_, name, settings)) is not None]  # fmt: skip
         if not cases:
             raise NotHereError("none of the models asked for is here")
-        hub = open_.enter_context(running_hub(profiles=stand.profiles, grpc=True))
+        hub = open_.enter_context(hub_for(stand))
         for case in cases:
             for way in settings.ways:
                 with stand.part(f"{case.said}: {WAYS[way]}"):
@@ -191,7 +191,7 @@ def _overloads(stand: Stand, settings: Settings) -> None:
         with stand.part(f"{algorithm}: overload over gRPC"):
             need_client("grpc")
             picture = stand.media(*PICTURE)
-            with running_hub(profiles=stand.profiles, grpc=True) as hub:
+            with hub_for(stand) as hub:
                 keys = overload.tenants(hub, ["flood"])
                 scene = overload.Scene(hub, algorithm, picture, keys, "grpc", stand.seed)
                 scene.capacity(3.0)  # loads the model

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from aihub.bench.clients.seen import Seen
 from aihub.bench.hub import overload
-from aihub.bench.hub.process import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, hub_for, running_hub
 from aihub.bench.results import Curve, histogram, least
 from aihub.bench.runtimes.bare import Bare, alone, bare_session, in_lanes
 from aihub.bench.runtimes.subjects import tuned
@@ -32,6 +32,7 @@ class Settings(Options):
 
     Attributes:
         turns: how often each is measured, after a turn that warms up.
+        python_proxy: whether echo is set beside a second hub, behind Serve's own proxy.
         echo_s: seconds of one measurement of the echo.
         picture_s: seconds of one measurement of pictures.
         levels: callers at once of the curve.
@@ -43,6 +44,7 @@ class Settings(Options):
     """
 
     turns: int = Field(5, ge=1, le=100)
+    python_proxy: bool = True
     echo_s: float = Field(3.0, ge=0.2, le=600)
     picture_s: float = Field(5.0, ge=0.2, le=600)
     levels: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32), min_length=1)
@@ -55,9 +57,10 @@ class Settings(Options):
 
 def run(stand: Stand, settings: Settings) -> None:
     """Measure."""
-    with running_hub(profiles=stand.profiles) as hub:
-        with stand.part("echo through HAProxy and through Serve's Python proxy"):
-            _echo(stand, hub, settings)
+    with hub_for(stand) as hub:
+        if settings.python_proxy:
+            with stand.part("echo through HAProxy and through Serve's Python proxy"):
+                _echo(stand, hub, settings)
         with stand.part("pictures over HTTP"):
             picture = stand.media(*PICTURE)
             tuned(stand.engine, "coco", settings.tune_s)

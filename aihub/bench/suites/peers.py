@@ -162,7 +162,7 @@ class _Race:
     def enter(self) -> None:
         """Start the hub and all peers that are installed; who answers otherwise than the hub is left out, and it is said."""
         jpeg = self.picture.read_bytes()
-        self._start(contestants.hub(self.stand.profiles, self.settings.algorithm, __version__))
+        self._start(contestants.hub(self.stand, self.settings.algorithm, __version__))
         asked = self.there[HUB].ask(jpeg)
         for card in cards():
             if card.name not in self.settings.peers:

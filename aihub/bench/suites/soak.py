@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -27,7 +27,7 @@ from pydantic import Field
 
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
-from aihub.bench.hub.process import RunningHub, running_hub
+from aihub.bench.hub.process import RunningHub, hub_for
 from aihub.bench.hub.soaking import Held, Slope, grown, held, slope
 from aihub.bench.results import Curve, Kind, most
 from aihub.bench.stand import NotHereError, Stand
@@ -98,10 +98,15 @@ def run(stand: Stand, settings: Settings) -> None:
         raise NotHereError(f"the weights of {', '.join(sorted(set(missing)))} are not here")
     with (
         _cameras(stand, settings) as (urls, server),
-        running_hub(profiles=stand.profiles) as hub,
+        hub_for(stand) as hub,
         AihubClient(hub.url, hub.key) as client,
     ):
-        record = watch(stand, settings, hub, client, urls)
+        try:
+            record = watch(stand, settings, hub, client, urls)
+        finally:
+            with suppress(AihubError):
+                for at in range(len(urls)):
+                    client.delete_stream(f"soak-{at}")
     note(stand, settings, record, server)
 
 
