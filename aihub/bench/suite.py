@@ -37,8 +37,8 @@ class SuiteCard(BaseModel):
         name: as on the command line.
         measure: the module below `aihub.bench.suites` that measures it; the name, where none is given.
         about: what it answers, for people.
-        shares_hub: whether its short selection measures on a hub that other suites use too: in a run of all these come last,
-            and before them what must be the first on it.
+        hub: on which its short selection measures. "shared": the one that suites of a run share, so in a run of all they come
+            last; "first": the same before anything was asked of it; none where it needs none, or each time another.
         minutes: about how long it takes on two cores, and how long its quick selection.
         settings: over the module's defaults.
         quick: over `settings`, for `--quick`.
@@ -49,7 +49,7 @@ class SuiteCard(BaseModel):
     measure: str = ""
     title: Title
     about: str
-    shares_hub: Literal["no", "first", "yes"] = "no"
+    hub: Literal["", "first", "shared"] = ""
     minutes: float = Field(gt=0)
     quick_minutes: float = Field(gt=0)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -125,8 +125,8 @@ def names() -> list[str]:
 
 def all_of_them() -> list[Suite]:
     """Every suite that comes with the hub, in the order in which a run of all measures them."""
-    order = ("no", "first", "yes")
-    return sorted((find(name) for name in names()), key=lambda one: order.index(one.card.shares_hub))
+    order = ("", "first", "shared")
+    return sorted((find(name) for name in names()), key=lambda one: order.index(one.card.hub))
 
 
 def find(name: str) -> Suite:

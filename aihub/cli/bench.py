@@ -77,7 +77,7 @@ def run_suites(
         closing(Kept()) as kept,
     ):
         for one in chosen:
-            share = quick and one.card.shares_hub != "no"
+            share = quick and one.card.hub != ""
             if not share:  # what is kept would take its part of the machine
                 kept.close()
             with _progress(one.card, quick=quick) as told:

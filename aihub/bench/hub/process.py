@@ -98,6 +98,12 @@ def running_hub(
             _stop(process)
 
 
+def _lives(hub: RunningHub) -> bool:
+    with contextlib.suppress(psutil.Error):  # one that ended is a zombie until it is waited for
+        return psutil.Process(hub.pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 @contextmanager
 def hub_for(stand: Stand) -> Iterator[RunningHub]:
     """A hub to measure: that which the suites of a short run share, else one of its own.
@@ -115,7 +121,7 @@ def hub_for(stand: Stand) -> Iterator[RunningHub]:
         with opens() as hub:
             yield hub
     else:
-        yield stand.kept.take(HUB, opens, lambda hub: psutil.pid_exists(hub.pid))
+        yield stand.kept.take(HUB, opens, _lives)
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, str]:
