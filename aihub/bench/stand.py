@@ -65,9 +65,6 @@ class Kept:
             found = self._there[name] = self._open.enter_context(opens())
         return found
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._there
-
     def close(self) -> None:
         """Close everything."""
         self._there.clear()

@@ -77,13 +77,14 @@ def run_suites(
         closing(Kept()) as kept,
     ):
         for one in chosen:
-            share = quick and one.card.hub != ""
-            if not share:  # what is kept would take its part of the machine
+            if (
+                one.card.hub != "shared"
+            ):  # a hub that is kept would take its part of the machine, and is not the first
                 kept.close()
             with _progress(one.card, quick=quick) as told:
                 result = runner.run(
                     one, Path(work), given=settings, quick=quick, seed=seed, command=_command(), say=told,
-                    kept=kept if share else None,
+                    kept=kept if quick and one.card.hub else None,
                 )  # fmt: skip
             path = save(result, out)
             results.append(result)

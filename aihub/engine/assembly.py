@@ -75,9 +75,8 @@ class Assembly:
         began = time.monotonic()
         model = prepare_graph(read(weights.path), card)
         settings, tuned = self._settings(card, weights.sha256, model)
-        started(
-            settings.backend, self._device_bytes
-        )  # before weighing: a runtime's own memory is not the model's
+        # before weighing: a runtime's own memory is not the model's
+        started(settings.backend, self._device_bytes)
         before = machine.resident_bytes()
         try:
             live = self._live(card, model, settings, tuned=tuned)

@@ -7,8 +7,11 @@ import socketserver
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -16,9 +19,10 @@ from aihub.bench.clients.arrivals import Ask, specification
 from aihub.bench.clients.load import drive, request_bytes
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
+from aihub.bench.hub import process
 from aihub.bench.hub.overload import Flood, Scene, _add
 from aihub.bench.hub.process import RunningHub, running_hub
-from aihub.bench.stand import Stand
+from aihub.bench.stand import Kept, Stand
 from aihub.bench.suites.http import good
 from aihub.errors import AihubError
 
@@ -127,3 +131,26 @@ def test_a_hub_that_does_not_start_is_an_error_that_says_why(tmp_path: Path) -> 
         running_hub({"PYTHONHOME": str(tmp_path)}),
     ):
         pass
+
+
+def test_a_shared_hub_loses_the_streams_and_sinks_of_a_suite_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {"camera-1", "camera-2", "webhook"}
+    caller = MagicMock()
+    caller.__enter__.return_value = caller
+    caller.streams.side_effect = lambda: [SimpleNamespace(id=one) for one in sorted(left) if "camera" in one]
+    caller.sinks.side_effect = lambda: [SimpleNamespace(id="webhook")]
+    caller.delete_stream.side_effect = caller.delete_sink.side_effect = left.remove
+    hub = RunningHub("http://127.0.0.1:1", "k", tmp_path, 0.0, os.getpid())
+    monkeypatch.setattr(process, "running_hub", lambda *_, **__: nullcontext(hub))
+    monkeypatch.setattr(process, "AihubClient", lambda *_: caller)
+    with closing(Kept()) as kept:
+        stand = Stand(tmp_path, kept=kept)
+        with process.hub_for(stand) as first:
+            assert left == {"camera-1", "camera-2", "webhook"}
+        assert not left
+        left.add("webhook")
+        with process.hub_for(stand) as second:
+            pass
+        assert first is second is hub

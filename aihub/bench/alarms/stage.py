@@ -17,7 +17,7 @@ from aihub.bench.footage import Footage
 from aihub.bench.hub.process import RunningHub, hub_for
 from aihub.bench.stand import NotHereError, Stand
 from aihub.client import AihubClient
-from aihub.errors import AihubError, StreamNotFoundError
+from aihub.errors import StreamNotFoundError
 from aihub.types import StreamState
 
 LIVE_S = 60.0
@@ -152,12 +152,8 @@ def open_stage(stand: Stand) -> Iterator[Stage]:
         AihubError: it does not start.
     """
     with Receiver() as receiver, hub_for(stand) as hub, AihubClient(hub.url, hub.key) as client:
-        sink = client.add_sink("webhook", {"url": receiver.url, "secret": SECRET})
-        try:
-            yield Stage(hub, client, receiver)
-        finally:
-            with suppress(AihubError):
-                client.delete_sink(sink.id)
+        client.add_sink("webhook", {"url": receiver.url, "secret": SECRET})
+        yield Stage(hub, client, receiver)
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:

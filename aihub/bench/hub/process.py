@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -12,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -22,12 +21,11 @@ import psutil
 from aihub.bench.clients.running import client
 from aihub.bench.clients.seen import Seen
 from aihub.bench.stand import Stand
+from aihub.client import AihubClient
 from aihub.errors import AihubError
 from aihub.serve.cluster import free_port
 
 START_S, STOP_S = 120.0, 60.0
-HUB = "hub"
-"""Name of the hub among what suites share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def running_hub(
 
 
 def _lives(hub: RunningHub) -> bool:
-    with contextlib.suppress(psutil.Error):  # one that ended is a zombie until it is waited for
+    with suppress(psutil.Error):  # one that ended is a zombie until it is waited for
         return psutil.Process(hub.pid).status() != psutil.STATUS_ZOMBIE
     return False
 
@@ -108,7 +106,8 @@ def _lives(hub: RunningHub) -> bool:
 def hub_for(stand: Stand) -> Iterator[RunningHub]:
     """A hub to measure: that which the suites of a short run share, else one of its own.
 
-    It has a gRPC face, and may call webhooks on this machine. Who uses it takes away again what it added.
+    It has a gRPC face, and may call webhooks on this machine. Of what a suite adds to a shared one its streams and sinks are
+    taken away at the suite's end.
 
     Raises:
         AihubError: it is not ready within two minutes.
@@ -120,8 +119,21 @@ def hub_for(stand: Stand) -> Iterator[RunningHub]:
     if stand.kept is None:
         with opens() as hub:
             yield hub
-    else:
-        yield stand.kept.take(HUB, opens, _lives)
+        return
+    hub = stand.kept.take("hub", opens, _lives)
+    try:
+        yield hub
+    finally:
+        _clear(hub)
+
+
+def _clear(hub: RunningHub) -> None:
+    """Take away streams and sinks, as far as the hub answers."""
+    with suppress(AihubError), AihubClient(hub.url, hub.key) as caller:
+        for stream in list(caller.streams()):
+            caller.delete_stream(stream.id)
+        for sink in caller.sinks():
+            caller.delete_sink(sink.id)
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, str]:
@@ -138,14 +150,14 @@ def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, str]:
 def _stop(process: subprocess.Popen[str]) -> None:
     """Ask it to end; what has not by then is killed, with all that it has started."""
     family = [process.pid]
-    with contextlib.suppress(psutil.Error):
+    with suppress(psutil.Error):
         family += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=STOP_S)
     except subprocess.TimeoutExpired:
         for pid in family:
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(timeout=STOP_S)
     cast("IO[str]", process.stdout).close()

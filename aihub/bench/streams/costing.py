@@ -155,9 +155,8 @@ class Costing:
             self._stand.part(f"key frames of {clip}"),
             hosted(engine, registry, watched, first=1) as running,
         ):
-            taken = running.take(
-                max(self._seconds, KEY_SPACING_S if self._stand.quick else 2 * KEY_SPACING_S)
-            )
+            looks = 1 if self._stand.quick else 2
+            taken = running.take(max(self._seconds, looks * KEY_SPACING_S))
             # Those that were left out were received all the same: the cost goes on every picture that is sent.
             sent = taken.seconds * max(row[2] for row in self.found.rows if row[0] == _mpixel(taken))
             self.found.key[_codec(taken)].append((_mpixel(taken), 1e3 * taken.cpu_s / sent))

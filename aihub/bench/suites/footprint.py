@@ -15,7 +15,7 @@ from pydantic import Field
 from aihub.bench import footage
 from aihub.bench.cameras import CameraServer
 from aihub.bench.hub.catalogue_cost import ask
-from aihub.bench.hub.process import HUB, RunningHub, hub_for, resident_mb, running_hub
+from aihub.bench.hub.process import RunningHub, hub_for, resident_mb, running_hub
 from aihub.bench.results import Stack, most
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.suite import Options
@@ -59,9 +59,8 @@ def _start(stand: Stand, settings: Settings) -> None:
     starts, held, rays = [], [], []
     for turn in range(settings.turns):
         stand.say(f"start {turn + 1}")
-        # In a short run the hub that is started here is the one that the suites after this one share.
-        first = settings.turns == 1 and stand.kept is not None and HUB not in stand.kept
-        with hub_for(stand) if first else running_hub(profiles=stand.profiles) as hub:
+        # A single one is that which the suites after this one share, in a short run: it was not there before.
+        with hub_for(stand) if settings.turns == 1 else running_hub(profiles=stand.profiles) as hub:
             starts.append(hub.cold_start_s)
             time.sleep(settings.rest_s)
             memory = resident_mb(hub)

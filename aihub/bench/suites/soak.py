@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -101,12 +101,7 @@ def run(stand: Stand, settings: Settings) -> None:
         hub_for(stand) as hub,
         AihubClient(hub.url, hub.key) as client,
     ):
-        try:
-            record = watch(stand, settings, hub, client, urls)
-        finally:
-            with suppress(AihubError):
-                for at in range(len(urls)):
-                    client.delete_stream(f"soak-{at}")
+        record = watch(stand, settings, hub, client, urls)
     note(stand, settings, record, server)
 
 
