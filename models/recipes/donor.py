@@ -17,6 +17,7 @@ from onnx2torch import convert
 from torch import Tensor, nn
 
 from aihub.types import InputSpec
+from models.recipes.fusing import with_silu
 
 CARD = Path(__file__).parent.parent / "object-detection" / "yolox-nano.yaml"
 STRIDES = (8, 16, 32)
@@ -111,7 +112,7 @@ class Donor:
 
     def part(self, inputs: Sequence[str], outputs: Sequence[str]) -> nn.Module:
         """What lies between some values of the graph; weights are copies."""
-        return convert(Extractor(self._graph).extract_model(list(inputs), list(outputs)))
+        return with_silu(convert(Extractor(self._graph).extract_model(list(inputs), list(outputs))))
 
     def features(self, *kinds: str) -> list[str]:
         """Names of the values that the last convolutions read, stride by stride; kinds are `cls` and `reg`."""

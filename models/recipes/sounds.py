@@ -1,6 +1,6 @@
 """Sound that a keyword spotter learns from: clips of words, what is cut and mixed from them, rooms and noise. Needs no torch.
 
-Each clip is heard by few people only, so no two looks at it are alike: other speed and pitch, place in the window, neighbours,
+Each word is said by few people only, so no two looks at a clip are alike: another voice and speed, place in the window, neighbours,
 room, noise and loudness. What it must not fall for is made from the same clips: halves of two words, words played backwards,
 shreds one after another, words that are mostly outside the window.
 """
@@ -40,8 +40,12 @@ BETWEEN = 24_000
 HOP = 160
 SHORTEST = 2400
 """Samples of the shortest word."""
+CLICK, GAP = 3, 20
+"""Hundredths of a second: what is loud for no longer, and that far from anything else that is loud, is a click and no part of a word."""
 MIRRORED = frozenset({"no", "on"})
 """Backwards these sound like each other."""
+TURN, REACH = 240, 160
+"""Samples of half a frame when speed is changed and pitch is not, and how far the next frame may move to fit on."""
 
 _Random = np.random.Generator
 
@@ -99,16 +103,19 @@ def digests(data: Path) -> dict[str, str]:
 
 
 def active(samples: Samples) -> tuple[int, int]:
-    """First and last sample of what is loud: within 26 dB of the loudest hundredth of a second, and 10 dB over the quiet ones.
+    """First and last sample of what is loud: within 26 dB of the loudest moments, and 10 dB over the quiet ones; clicks do not count.
 
-    What is shorter than any word is a click: then all of it counts.
+    What is shorter than any word is no word: then all of it counts.
     """
     rows = samples[: len(samples) // HOP * HOP].reshape(-1, HOP)
     if not len(rows):
         return 0, len(samples)
     level = np.sqrt((rows**2).mean(axis=1)) + 1e-7
-    loud = np.flatnonzero(level >= max(level.max() * 0.05, min(np.quantile(level, 0.1) * 3, level.max())))
-    first, last = int(loud[0]) * HOP, (int(loud[-1]) + 1) * HOP
+    most = np.sort(level)[-min(CLICK + 1, len(level))]
+    loud = np.flatnonzero(level >= max(most * 0.05, min(np.quantile(level, 0.1) * 3, most)))
+    parts = np.split(loud, np.flatnonzero(np.diff(loud) > GAP) + 1)
+    kept = np.concatenate([part for part in parts if len(part) > CLICK] or [loud])
+    first, last = int(kept[0]) * HOP, (int(kept[-1]) + 1) * HOP
     return (first, last) if last - first >= SHORTEST else (0, len(samples))
 
 
@@ -163,7 +170,7 @@ class Mixer:
         """Window number `at`: `(16000,)` samples and the index of its label."""
         random = np.random.default_rng((self._seed, at))
         kind = random.random()
-        if kind < 0.58:
+        if kind < 0.66:
             label = list(self._words)[int(random.integers(len(self._words)))]
             heard = self._in_company(self._said(label, random), random)
         elif kind < 0.9:
@@ -195,7 +202,7 @@ class Mixer:
 
     def _in_company(self, word: Samples, random: _Random) -> Samples:
         """A word somewhere in the window, often with shreds of others before or after it."""
-        word = _at_speed(word, random)
+        word = spoken_by_another(word, random)
         room = (WINDOW - len(word)) // 2
         most = min(WINDOW // 4, max(room + 800, 1600))
         at = room + int(random.integers(-most, most + 1))
@@ -218,12 +225,15 @@ class Mixer:
         if kind < 0.4 and label not in MIRRORED:
             return self._in_company(word[::-1], random)
         if kind < 0.6:
-            other = self._all[int(random.integers(len(self._all)))][1]
-            first, second = (
-                int(len(word) * random.uniform(0.3, 0.6)),
-                int(len(other) * random.uniform(0.4, 0.7)),
-            )
-            return self._in_company(joined(word[:first], other[second:]), random)
+            ending, other = self._all[int(random.integers(len(self._all)))]
+            # Two halves of one word are that word, and so are those of two that begin or end alike.
+            if label[:1] != ending[:1] and label[-1:] != ending[-1:]:
+                first, second = (
+                    int(len(word) * random.uniform(0.3, 0.6)),
+                    int(len(other) * random.uniform(0.4, 0.7)),
+                )
+                return self._in_company(joined(word[:first], other[second:]), random)
+            return self._shreds(random)
         if kind < 0.75:
             word = _at_speed(word, random)
             seen = int(len(word) * random.uniform(0.1, 0.4))
@@ -260,6 +270,10 @@ class Mixer:
         elif random.random() < 0.85:
             below = 10 ** (-random.uniform(0, 35) / 20)
             heard = heard + noise * np.float32(_rms(heard) / (_rms(noise) + 1e-9) * below)
+        if random.random() < 0.1:
+            at, length = int(random.integers(0, WINDOW - 240)), int(random.integers(16, 240))
+            click = random.standard_normal(length, np.float32) * np.hanning(length).astype(np.float32)
+            heard[at : at + length] += click * np.float32(np.abs(heard).max() * random.uniform(0.5, 5))
         peak = float(np.abs(heard).max()) + 1e-9
         loudness = 10 ** (random.uniform(-45, 0) / 20)
         return np.asarray(heard * np.float32(loudness / peak), np.float32)
@@ -293,12 +307,45 @@ def in_a_room(heard: Samples, random: _Random) -> Samples:
 
 def _at_speed(samples: Samples, random: _Random) -> Samples:
     """Up to a sixth faster and higher, or slower and lower."""
-    rate = np.float32(np.exp(random.uniform(-0.16, 0.16)))
+    return _resampled(samples, float(np.exp(random.uniform(-0.16, 0.16))))
+
+
+def _resampled(samples: Samples, rate: float) -> Samples:
     if len(samples) < 2:
         return samples
-    moments = np.arange(int((len(samples) - 1) / rate), dtype=np.float32) * rate
+    moments = np.arange(int((len(samples) - 1) / rate), dtype=np.float32) * np.float32(rate)
     whole = moments.astype(np.int32)
     return samples[whole] + (moments - whole) * (samples[whole + 1] - samples[whole])
+
+
+def spoken_by_another(samples: Samples, random: _Random) -> Samples:
+    """As a longer or shorter throat would say it (up to a fifth), faster or slower (as much), the one apart from the other."""
+    throat, speed = np.exp(random.uniform(-0.22, 0.22)), np.exp(random.uniform(-0.2, 0.2))
+    return at_other_speed(_resampled(samples, float(throat)), float(speed / throat))
+
+
+def at_other_speed(samples: Samples, speed: float) -> Samples:
+    """Faster (speed > 1) or slower, at the same pitch: frames move together, each to where it fits on best (WSOLA).
+
+    What is too short to move stays as it is.
+    """
+    frame, length = 2 * TURN, int(len(samples) / speed)
+    if len(samples) < 3 * frame or length < 2 * frame:
+        return samples
+    shape = np.hanning(frame + 1)[:frame].astype(np.float32)
+    source = np.pad(samples, (REACH, 2 * frame + REACH))
+    made = np.zeros(length + 2 * frame, np.float32)
+    at = REACH
+    made[:frame] = source[at : at + frame]
+    made[TURN:frame] *= shape[TURN:]
+    for to in range(TURN, length, TURN):
+        wanted = source[at + TURN : at + TURN + frame]  # what would come next if nothing moved
+        around = source[int(to * speed) : int(to * speed) + frame + 2 * REACH]
+        if len(around) < frame + 2 * REACH or len(wanted) < frame:
+            break
+        at = int(to * speed) + int(np.correlate(around, wanted, "valid").argmax())
+        made[to : to + frame] += source[at : at + frame] * shape
+    return made[:length]
 
 
 def _trimmed(samples: Samples) -> Samples:

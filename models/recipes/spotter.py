@@ -8,6 +8,7 @@ people differ; they teach the head alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from aihub.algorithms.sound.mel import mel_bands
 from aihub.types import SAMPLE_RATE
 from models.recipes.ds_cnn import cosines
 from models.recipes.record import noted
-from models.recipes.sounds import LABELS, WINDOW
+from models.recipes.sounds import LABELS, UNKNOWN, WINDOW
 
 TURN = 512
 """Samples of the Fourier transform."""
 YAMNET_LAYERS, DS_CNN_LAYERS = 11, 9
 """Convolutions that are taken over."""
+LOUD, MOMENT = 0.3, 320
+"""What the loudest fiftieth of a second is brought to (root of the mean square), and its samples: a click is shorter."""
 INPUT, OUTPUT = "samples", "shares"
 OPSET = 17
 
@@ -98,7 +101,7 @@ def layers_of(path: Path, count: int) -> nn.Sequential:
 class Ears(nn.Module):
     """What is heard, by networks that others trained: (n, 16000) samples -> (n, 256, 12, 8) and (n, 64, 25, 5).
 
-    Every window is brought to one loudness first: loudness does not count.
+    Every window is brought to one loudness first: loudness does not count. A click is louder than any word, so no single sample decides.
 
     Args:
         yamnet, ds_cnn: their ONNX files.
@@ -116,8 +119,14 @@ class Ears(nn.Module):
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        loud = samples / (samples.abs().amax(1, keepdim=True) + 1e-6)
+        loud = self.levelled(samples)
         return self.sounds(self.wide(loud * 0.5)), self.commands(self.narrow(loud) @ self.cosines)
+
+    def levelled(self, samples: Tensor) -> Tensor:
+        """(n, samples), all equally loud, in [-1, 1]."""
+        moments = functional.avg_pool1d((samples * samples)[:, None], MOMENT, MOMENT // 2)
+        loudest = torch.sqrt(moments.amax(2)) + 1e-6
+        return torch.clamp(samples * (LOUD / loudest), -1.0, 1.0)
 
 
 def _fresh(before: int, after: int, kernel: int, padding: int = 0) -> nn.Sequential:
@@ -157,15 +166,23 @@ class Head(nn.Module):
 
 
 class Spotter(nn.Module):
-    """As it is served: (n, 16000) samples -> (n, labels) shares that sum to 1."""
+    """As it is served: (n, 16000) samples -> (n, labels) shares that sum to 1, the mean of what its heads say.
 
-    def __init__(self, ears: Ears, head: Head) -> None:
+    Args:
+        ears: what all heads hear.
+        heads: each learned by itself, from other fresh weights.
+        doubt: is taken off the logit of `unknown`: training shows it nonsense far more often than people talk it.
+    """
+
+    def __init__(self, ears: Ears, heads: Sequence[Head], doubt: float = 0.0) -> None:
         super().__init__()
-        self.ears, self.head = ears, head
+        self.ears, self.heads = ears, nn.ModuleList(heads)
+        self.register_buffer("lowered", doubt * (torch.arange(len(LABELS)) == LABELS.index(UNKNOWN)))
 
     def forward(self, samples: Tensor) -> Tensor:
         """See the class."""
-        return torch.softmax(self.head(*self.ears(samples)), 1)
+        heard = self.ears(samples)
+        return torch.stack([torch.softmax(head(*heard) - self.lowered, 1) for head in self.heads]).mean(0)
 
 
 def shares_of(net: Spotter, windows: np.ndarray) -> np.ndarray:

@@ -16,6 +16,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra `recipes` is not installed: make recipetest")
 pytest.importorskip("onnx2torch", reason="the extra `recipes` is not installed: make recipetest")
 
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx2torch import convert  # noqa: E402
+
 from aihub.engine.engine import Engine  # noqa: E402
 from aihub.engine.preprocess import prepare  # noqa: E402
 from aihub.engine.store import ModelStore  # noqa: E402
@@ -26,9 +29,10 @@ from models.recipes.assignment import UNSURE, Wanted, assign, loss_of  # noqa: E
 from models.recipes.branch import beside_donor  # noqa: E402
 from models.recipes.donor import INPUT, SIZE, Detector, donor_labels, from_donor, grid  # noqa: E402
 from models.recipes.export import export  # noqa: E402
+from models.recipes.fusing import with_silu  # noqa: E402
 from models.recipes.pictures import Picture, Shaker, load, read  # noqa: E402
 from models.recipes.recipe import Recipe  # noqa: E402
-from models.recipes.training import Plan, found_on, scores  # noqa: E402
+from models.recipes.training import Plan, found_on, order_of, scores  # noqa: E402
 
 # onnx2torch's way with slices, the exporter that its modules want, and sizes that are fixed on purpose.
 pytestmark = [
@@ -134,6 +138,47 @@ def test_the_donor_is_kept_but_for_its_classes(net: Detector, donor: Path) -> No
     assert raw[..., :4].numpy() == pytest.approx(theirs[..., :4], abs=1e-3)
     assert raw[..., 4].sigmoid().numpy() == pytest.approx(theirs[..., 4], abs=1e-4)
     assert float(raw[..., 5:].sigmoid().max()) < 0.1  # fresh classes begin by finding nothing
+
+
+def test_activations_of_the_donor_are_one_operation(net: Detector) -> None:
+    kinds = [type(module).__name__ for module in net.body.modules()]
+    assert kinds.count("SiLU") > 90
+    assert "Sigmoid" not in kinds
+
+
+def test_a_sigmoid_that_serves_something_else_stays() -> None:
+    """Of three only the middle one is multiplied with what it was made of."""
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["a"]),
+        helper.make_node("Mul", ["a", "c"], ["b"]),
+        helper.make_node("Sigmoid", ["b"], ["d"]),
+        helper.make_node("Mul", ["d", "b"], ["e"]),
+        helper.make_node("Sigmoid", ["e"], ["f"]),
+        helper.make_node("Mul", ["f", "e"], ["g"]),
+        helper.make_node("Add", ["g", "f"], ["y"]),
+    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    half = numpy_helper.from_array(np.full((1, 4), 0.5, np.float32), "c")
+    graph = helper.make_graph(nodes, "three", ports[:1], ports[1:], [half])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    pixels = torch.linspace(-3, 3, 4)[None]
+    plain, made = convert(model), with_silu(convert(model))
+    kinds = [type(module).__name__ for module in made.modules()]
+    assert (kinds.count("SiLU"), kinds.count("Sigmoid")) == (1, 2)
+    assert torch.allclose(made(pixels), plain(pixels))
+
+
+@pytest.mark.parametrize(("share", "seen"), [(1.0, 10), (0.5, 5), (0.01, 1)])
+def test_an_epoch_sees_a_share_of_the_quiet_pictures_and_others_see_the_rest(share: float, seen: int) -> None:
+    box, none = np.zeros((1, 4), np.float32), np.zeros((0, 4), np.float32)
+    pictures = [Picture(Path(), box if at < 6 else none, np.zeros(0, np.int64), np.ones(2, np.bool_)) for at in range(16)]  # fmt: skip
+    epochs = [order_of(pictures, Plan(quiet=share), epoch) for epoch in range(60)]
+    assert all(set(order) >= set(range(6)) and len(order) == len(set(order)) == 6 + seen for order in epochs)
+    assert set().union(*epochs) == set(range(16))
+    assert epochs[0] != epochs[1]
+    assert (
+        len(order_of(pictures[6:], Plan(quiet=share), 0)) == 10
+    )  # what has nothing else to learn from learns from all
 
 
 def test_each_box_is_answered_for_and_no_cell_answers_twice(net: Detector) -> None:

@@ -24,7 +24,18 @@ from aihub.types import SAMPLE_RATE, ModelCard, Sound  # noqa: E402
 from models.recipes import keywords  # noqa: E402
 from models.recipes.ds_cnn import features  # noqa: E402
 from models.recipes.keywords import DONORS, Plan, blended, make, masked  # noqa: E402
-from models.recipes.sounds import LABELS, WINDOW, Mixer, active, centred, placed, read_clips  # noqa: E402
+from models.recipes.sounds import (  # noqa: E402
+    LABELS,
+    UNKNOWN,
+    WINDOW,
+    Mixer,
+    active,
+    at_other_speed,
+    centred,
+    placed,
+    read_clips,
+    spoken_by_another,
+)
 from models.recipes.spotter import Ears, Head, Spectrum, Spotter, export, shares_of  # noqa: E402
 
 # The exporter that detectors use too, and sizes that are fixed on purpose.
@@ -34,7 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-PLAN = Plan(windows=8, steps=2, batch=4, every=1, minutes=0)
+PLAN = Plan(windows=8, heads=2, steps=2, batch=4, every=1)
 
 
 def tone(pitch: float, seconds: float = 0.5) -> np.ndarray:
@@ -115,7 +126,8 @@ def test_two_steps_on_eight_clips_make_a_model(data: Path, weights: Path, tmp_pa
     made = make(data, weights, tmp_path, PLAN)
     rows = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
     assert rows[0]["plan"]["seed"] == PLAN.seed
-    assert [row["step"] for row in rows[1:]] == [1, 2]
+    assert [(row["head"], row["step"]) for row in rows[1:]] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    assert made["doubt"] in keywords.DOUBTS
     assert all(row["loss"] > 0 and set(row) >= {"val_loss", "val_accuracy"} for row in rows[1:])
     assert made["clips"] == {"train": 7, "val": 7}
     assert set(made["data"]) == {f"{name}/clips.csv" for name in ("speech_commands", "spoken_words_zh_en", "esc10")}  # fmt: skip
@@ -124,7 +136,7 @@ def test_two_steps_on_eight_clips_make_a_model(data: Path, weights: Path, tmp_pa
     graph = onnx.load(str(tmp_path / "keywords.onnx"))
     assert {entry.key: entry.value for entry in graph.metadata_props} == {"license": "Apache-2.0", "labels": ",".join(LABELS)}  # fmt: skip
     assert graph.opset_import[0].version == 17
-    assert made["bytes"] <= 1 << 20
+    assert made["bytes"] <= 2 << 20
 
 
 def test_a_set_that_is_not_there_is_named(weights: Path, tmp_path: Path) -> None:
@@ -134,7 +146,7 @@ def test_a_set_that_is_not_there_is_named(weights: Path, tmp_path: Path) -> None
 
 def test_the_served_stage_gives_what_training_computed(weights: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    net = Spotter(Ears(*(weights / name for name in DONORS)), Head())
+    net = Spotter(Ears(*(weights / name for name in DONORS)), [Head(), Head()], doubt=0.5)
     for one in net.modules():  # so that a network that learned nothing still tells windows apart
         if isinstance(one, torch.nn.BatchNorm2d):
             one.running_var.fill_(1e-3)
@@ -166,12 +178,13 @@ def test_the_spectrum_is_that_of_fourier() -> None:
 def test_the_ears_hear_what_the_donors_hear(mirror: Path) -> None:
     yamnet, ds_cnn = (mirror / name for name in DONORS)
     samples = np.random.default_rng(0).normal(0, 0.1, (1, WINDOW)).astype(np.float32)
-    samples /= np.abs(samples).max()
+    ears = Ears(yamnet, ds_cnn)
     with torch.no_grad():
-        sounds, commands = Ears(yamnet, ds_cnn)(torch.from_numpy(samples))
+        sounds, commands = ears(torch.from_numpy(samples))
+        samples = ears.levelled(torch.from_numpy(samples)).numpy()
     assert (tuple(sounds.shape), tuple(commands.shape)) == ((1, 256, 12, 8), (1, 64, 25, 5))
     theirs = inside(ds_cnn, 8, {"input_1": features(samples[0])[None]})
-    np.testing.assert_allclose(commands.numpy(), theirs, atol=1e-3)
+    np.testing.assert_allclose(commands.numpy(), theirs, atol=2e-3)
     # Its table of the Fourier transform is in 8 bits, and it hears two frames less at the end.
     theirs = inside(yamnet, 10, {"input_1": samples[:, :15600] * 0.5})
     np.testing.assert_allclose(sounds.numpy()[:, :, :10], theirs[:, :, :10], atol=0.2)
@@ -213,6 +226,65 @@ def test_a_clip_is_placed_by_its_loud_part() -> None:
     assert (loud[0] + loud[-1]) / 2 == pytest.approx(WINDOW / 2, abs=400)
     assert not placed(clip, WINDOW).any()
     assert not placed(clip, -len(clip)).any()
+
+
+def test_a_click_is_no_part_of_a_word() -> None:
+    clip = np.concatenate([np.zeros(8000, np.float32), tone(400) * 0.1, np.zeros(9600, np.float32)])
+    quiet = active(clip)
+    clip[-1600:-1500] = 1.0  # a hundred and sixtieth of a second, twenty times as loud as the word
+    assert active(clip) == quiet
+
+
+@pytest.mark.parametrize("speed", [0.8, 0.9, 1.1, 1.25])
+def test_speed_changes_and_pitch_does_not(speed: float) -> None:
+    made = at_other_speed(tone(440), speed)
+    assert len(made) == pytest.approx(len(tone(440)) / speed, abs=2)
+    spectrum = np.abs(np.fft.rfft(made, SAMPLE_RATE))
+    assert spectrum.argmax() == pytest.approx(440, abs=6)
+    assert np.abs(made).max() == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_is_too_short_to_move_stays() -> None:
+    short = tone(440, 0.05)
+    np.testing.assert_array_equal(at_other_speed(short, 1.2), short)
+
+
+def test_another_voice_is_another_pitch_and_length() -> None:
+    made = [spoken_by_another(tone(440), np.random.default_rng(seed)) for seed in range(20)]
+    pitches = [np.abs(np.fft.rfft(one, SAMPLE_RATE)).argmax() for one in made]
+    assert 350 < min(pitches) < 400
+    assert 480 < max(pitches) < 550
+    # The one says nothing of the other.
+    assert abs(np.corrcoef(pitches, [len(one) for one in made])[0, 1]) < 0.6
+
+
+def test_loudness_is_not_decided_by_a_click(weights: Path) -> None:
+    ears = Ears(*(weights / name for name in DONORS))
+    word = np.pad(tone(400, 0.9), 800)[None, :WINDOW]
+    clicked = word.copy()
+    clicked[0, 200:204] = 3.0
+    with torch.no_grad():
+        heard, same, fainter = (ears.wide(_as_heard(ears, one)) for one in (word, clicked, word * np.float32(0.01)))  # fmt: skip
+    assert torch.allclose(heard[0, 0, 20:], same[0, 0, 20:], atol=0.05)
+    assert torch.allclose(heard, fainter, atol=0.05)
+
+
+def _as_heard(ears: Ears, samples: np.ndarray) -> Any:
+    return ears.levelled(torch.from_numpy(samples))
+
+
+def test_doubt_is_the_least_that_names_most() -> None:
+    class Says(torch.nn.Module):
+        def forward(self, sounds: Any, commands: Any) -> Any:
+            return logits
+
+    logits = torch.zeros(4, len(LABELS))
+    logits[:, LABELS.index(UNKNOWN)] = torch.tensor([0.9, 0.2, 5.0, 1.9])
+    logits[:, 0] = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    truth = torch.tensor([0, 0, LABELS.index(UNKNOWN), 0])
+    logits[:2, 0] = 0.1
+    checks = keywords.Bank(torch.zeros(4, 1), torch.zeros(4, 1), truth)
+    assert keywords.doubt_of([Says(), Says()], checks) == 1.0
 
 
 def test_masked_and_blended_keep_the_shape() -> None:

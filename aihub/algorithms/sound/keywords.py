@@ -34,7 +34,7 @@ FAINT = 1e-3
 class SpotParams(StageParams):
     """Settings of `spot-keywords`."""
 
-    confidence: float = Field(0.93, ge=0, le=1, description="Least score.")
+    confidence: float = Field(0.96, ge=0, le=1, description="Least score.")
     words: tuple[str, ...] = Field((), description="Words to report; none reports all that it knows.")
 
 

@@ -105,7 +105,7 @@ class LoudEars:
         heard = np.asarray(inputs["samples"], np.float32)
         assert heard.shape[1:] == (16000,)
         scores = np.zeros((len(heard), 4), np.float32)
-        scores[:, 1] = 0.95 * (np.abs(heard[:, 6000:10000]).max(axis=1) > 0.1)
+        scores[:, 1] = 0.98 * (np.abs(heard[:, 6000:10000]).max(axis=1) > 0.1)
         return {"shares": scores}
 
     def _asr(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
