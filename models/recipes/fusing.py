@@ -25,7 +25,7 @@ def with_silu(graph: fx.GraphModule) -> fx.GraphModule:
             continue
         modules[node.target] = nn.SiLU()
         graph.add_submodule(node.target, modules[node.target])
-        product.replace_all_uses_with(node, delete_user_cb=lambda user, mine=node: user is not mine)  # type: ignore[misc]
+        product.replace_all_uses_with(node)
         graph.graph.erase_node(product)
     graph.delete_all_unused_submodules()
     graph.recompile()

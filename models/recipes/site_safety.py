@@ -24,5 +24,5 @@ RECIPE = Recipe(
     inherits={"person": "person", "dump_truck": "truck"},
     # Heads are small: at half their size, as four whole pictures on one canvas show them, little is left of them.
     sharp=True,
-    plan=Plan(epochs=80, minutes=90, frozen=14, zoom=1.6),
+    plan=Plan(epochs=45, minutes=60, zoom=1.6),
 )

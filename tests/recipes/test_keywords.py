@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -274,9 +274,8 @@ def _as_heard(ears: Ears, samples: np.ndarray) -> Any:
 
 
 def test_doubt_is_the_least_that_names_most() -> None:
-    class Says(torch.nn.Module):
-        def forward(self, sounds: Any, commands: Any) -> Any:
-            return logits
+    def says(sounds: Any, commands: Any) -> Any:
+        return logits
 
     logits = torch.zeros(4, len(LABELS))
     logits[:, LABELS.index(UNKNOWN)] = torch.tensor([0.9, 0.2, 5.0, 1.9])
@@ -284,7 +283,7 @@ def test_doubt_is_the_least_that_names_most() -> None:
     truth = torch.tensor([0, 0, LABELS.index(UNKNOWN), 0])
     logits[:2, 0] = 0.1
     checks = keywords.Bank(torch.zeros(4, 1), torch.zeros(4, 1), truth)
-    assert keywords.doubt_of([Says(), Says()], checks) == 1.0
+    assert keywords.doubt_of(cast("list[Head]", [says, says]), checks) == 1.0
 
 
 def test_masked_and_blended_keep_the_shape() -> None:
