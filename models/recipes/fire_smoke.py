@@ -20,7 +20,5 @@ RECIPE = Recipe(
         "pothole": 139,
         "hard_hat_workers": 83,
     },
-    # Half of what is drawn is small at 416 pixels.
-    sharp=True,
-    plan=Plan(epochs=80, minutes=110, frozen=14, details=0.4, quiet=0.35),
+    plan=Plan(epochs=36, minutes=60, details=0.4),
 )

@@ -49,7 +49,7 @@ class Plan:
     """How to train.
 
     Attributes:
-        epochs: times that every picture is seen (but see `quiet`).
+        epochs: times that every picture is seen.
         batch: pictures a step.
         rate: learning rate at its highest; the donor's part learns at `slower` of it.
         slower: share of the rate for what was learned already.
@@ -59,7 +59,6 @@ class Plan:
         every: epochs between looks at the validation part.
         zoom: how large four pictures on one canvas are drawn: 1 shows them whole, each at half its size, 2 a quarter of them at its own.
         details: how often a picture that shows none of the labels is seen as a small part of itself: blank walls, roads, sky; 0 to 1.
-        quiet: share of the pictures that show none of the labels that an epoch sees, others each time; over 0, to 1.
     """
 
     epochs: int = 30
@@ -72,7 +71,6 @@ class Plan:
     every: int = 3
     zoom: float = 1.0
     details: float = 0.0
-    quiet: float = 1.0
 
 
 class _Way:
@@ -132,15 +130,14 @@ def train(
     _freeze(net, plan.frozen)
     average = copy.deepcopy(net).eval()
     optimiser = _optimiser(net, plan)
-    way = _Way(plan, len(order_of(pictures, plan, 0)))
-    shaker = Shaker(pictures, plan.seed, zoom=plan.zoom, details=plan.details)
+    way, shaker = _Way(plan, len(pictures)), Shaker(pictures, plan.seed, zoom=plan.zoom, details=plan.details)
     best = (-1.0, average.state_dict())  # no copy: without checks the last weights are the best
     with log.open("w", encoding="utf-8") as curve:
         head = {"plan": asdict(plan), "pictures": len(pictures), "checks": sum(len(t.pictures) for t in checks)}  # fmt: skip
         curve.write(json.dumps(head) + "\n")
         for epoch in range(plan.epochs):
             shaker.mosaic = 0.6 if way.done < 1 - CLEAN_SHARE else 0.0
-            loss = _epoch(net, average, optimiser, _batches(shaker, order_of(pictures, plan, epoch), plan.batch), way)  # fmt: skip
+            loss = _epoch(net, average, optimiser, _batches(shaker, len(pictures), plan.batch, plan.seed + epoch), way)  # fmt: skip
             last = way.late or epoch == plan.epochs - 1
             row: dict[str, float] = {"epoch": epoch, "loss": round(loss, 4), "seconds": round(way.seconds)}
             if checks and (last or epoch % plan.every == plan.every - 1):
@@ -204,18 +201,9 @@ def _computes_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" or bool(able())
 
 
-def order_of(pictures: Sequence[Picture], plan: Plan, epoch: int) -> list[int]:
-    """Which pictures an epoch sees, shuffled."""
-    shuffled = np.random.default_rng(plan.seed + epoch).permutation(len(pictures)).tolist()
-    shown = [at for at in shuffled if len(pictures[at].boxes)]
-    quiet = [at for at in shuffled if not len(pictures[at].boxes)]
-    left_out = set(quiet[math.ceil(plan.quiet * len(quiet)) :])
-    return [at for at in shuffled if at not in left_out] if shown else shuffled
-
-
-def _batches(shaker: Shaker, order: list[int], size: int) -> Iterator[Batch]:
+def _batches(shaker: Shaker, count: int, size: int, seed: int) -> Iterator[Batch]:
     """Batches of an epoch, made by a thread while the one before is learned from."""
-    count = len(order)
+    order = np.random.default_rng(seed).permutation(count).tolist()
     ready: queue.Queue[Batch | None] = queue.Queue(4)
 
     def fill() -> None:

@@ -32,7 +32,7 @@ from models.recipes.export import export  # noqa: E402
 from models.recipes.fusing import with_silu  # noqa: E402
 from models.recipes.pictures import Picture, Shaker, load, read  # noqa: E402
 from models.recipes.recipe import Recipe  # noqa: E402
-from models.recipes.training import Plan, found_on, order_of, scores  # noqa: E402
+from models.recipes.training import Plan, found_on, scores  # noqa: E402
 
 # onnx2torch's way with slices, the exporter that its modules want, and sizes that are fixed on purpose.
 pytestmark = [
@@ -166,19 +166,6 @@ def test_a_sigmoid_that_serves_something_else_stays() -> None:
     kinds = [type(module).__name__ for module in made.modules()]
     assert (kinds.count("SiLU"), kinds.count("Sigmoid")) == (1, 2)
     assert torch.allclose(made(pixels), plain(pixels))
-
-
-@pytest.mark.parametrize(("share", "seen"), [(1.0, 10), (0.5, 5), (0.01, 1)])
-def test_an_epoch_sees_a_share_of_the_quiet_pictures_and_others_see_the_rest(share: float, seen: int) -> None:
-    box, none = np.zeros((1, 4), np.float32), np.zeros((0, 4), np.float32)
-    pictures = [Picture(Path(), box if at < 6 else none, np.zeros(0, np.int64), np.ones(2, np.bool_)) for at in range(16)]  # fmt: skip
-    epochs = [order_of(pictures, Plan(quiet=share), epoch) for epoch in range(60)]
-    assert all(set(order) >= set(range(6)) and len(order) == len(set(order)) == 6 + seen for order in epochs)
-    assert set().union(*epochs) == set(range(16))
-    assert epochs[0] != epochs[1]
-    assert (
-        len(order_of(pictures[6:], Plan(quiet=share), 0)) == 10
-    )  # what has nothing else to learn from learns from all
 
 
 def test_each_box_is_answered_for_and_no_cell_answers_twice(net: Detector) -> None:
