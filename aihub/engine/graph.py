@@ -16,6 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError as ProtobufError
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
+from aihub.engine.focus import fold_focus
 from aihub.errors import CardError, SessionError
 from aihub.types import InputSpec, ModelCard, Tensor
 
@@ -32,7 +33,8 @@ _SINCE_WEIGHTS_MAY_STAND_ALONE = 4
 def prepare_graph(model: bytes, card: ModelCard) -> bytes:
     """Make a graph take pictures as they are.
 
-    Weights listed as inputs (which keep runtimes from folding constants) and unused weights are removed. Where the card
+    Weights listed as inputs (which keep runtimes from folding constants) and unused weights are removed, and the copies that
+    some detectors begin with (see `aihub.engine.focus`). Where the card
     describes an input, that input keeps its name and becomes uint8 `(n, H, W, 3)` BGR; `n` is symbolic when a trial
     run with two pictures gives what two runs give, else 1. A graph that takes such pictures already stays as it is.
     The trial takes some 0.1 s: keep the result.
@@ -46,9 +48,10 @@ def prepare_graph(model: bytes, card: ModelCard) -> bytes:
         CardError: the card does not fit the graph; `field` says where.
     """
     proto = _parse(model)
+    folded = fold_focus(proto.graph)
     cleaned = _clean(proto)
     if card.input is None:
-        return bytes(proto.SerializeToString()) if cleaned else model
+        return bytes(proto.SerializeToString()) if folded or cleaned else model
     _feed_pictures(proto.graph, card.input, card.name)
     return bytes((_with_free_batch(proto, card.input) or proto).SerializeToString())
 
