@@ -58,10 +58,10 @@ def test_start_and_memory_at_rest(stand: Stand, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_slow_start_misses_its_target(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def hub(**_: object) -> Iterator[Any]:
+    def hub(_: Stand) -> Iterator[Any]:
         yield SimpleNamespace(cold_start_s=21.0)
 
-    monkeypatch.setattr(footprint, "running_hub", hub)
+    monkeypatch.setattr(footprint, "hub_for", hub)  # a single turn measures the one that others share
     monkeypatch.setattr(footprint, "resident_mb", lambda _: {"hub": 1201.0, "ray": 1.0})
     footprint.run(stand, footprint.Settings(parts=("start",), rest_s=0, turns=1))
     assert [one.met for one in stand.figures] == [False, False, None]

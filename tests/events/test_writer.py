@@ -327,6 +327,11 @@ def test_kill_9_loses_no_acknowledged_event_with_or_without_a_database(
     assert process.stdout is not None
     acknowledged = [process.stdout.readline().strip() for _ in range(20)]
     locker.execute("BEGIN EXCLUSIVE")
+    # What it said before the lock may still lie in the pipe, more lines of it the slower this reader is.
+    deadline = time.monotonic() + 30
+    while not any((tmp_path / "spill").glob("*.jsonl")):
+        acknowledged.append(process.stdout.readline().strip())
+        assert time.monotonic() < deadline, "nothing was put aside while the database was locked"
     acknowledged += [process.stdout.readline().strip() for _ in range(60)]
     os.kill(process.pid, signal.SIGKILL)
     acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
