@@ -77,9 +77,8 @@ def run_suites(
         closing(Kept()) as kept,
     ):
         for one in chosen:
-            if (
-                one.card.hub != "shared"
-            ):  # a hub that is kept would take its part of the machine, and is not the first
+            # A hub that is kept would take its part of the machine, and is not the first.
+            if one.card.hub != "shared":
                 kept.close()
             with _progress(one.card, quick=quick) as told:
                 result = runner.run(

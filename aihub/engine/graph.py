@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError as ProtobufError
-from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 from aihub.engine.focus import fold_focus
+from aihub.engine.nodes import constants, nodes
 from aihub.errors import CardError, SessionError
 from aihub.types import InputSpec, ModelCard, Tensor
 
@@ -34,10 +35,9 @@ def prepare_graph(model: bytes, card: ModelCard) -> bytes:
     """Make a graph take pictures as they are.
 
     Weights listed as inputs (which keep runtimes from folding constants) and unused weights are removed, and the copies that
-    some detectors begin with (see `aihub.engine.focus`). Where the card
-    describes an input, that input keeps its name and becomes uint8 `(n, H, W, 3)` BGR; `n` is symbolic when a trial
-    run with two pictures gives what two runs give, else 1. A graph that takes such pictures already stays as it is.
-    The trial takes some 0.1 s: keep the result.
+    some detectors begin with (see `aihub.engine.focus`). Where the card describes an input, that input keeps its name and
+    becomes uint8 `(n, H, W, 3)` BGR; `n` is symbolic when a trial run with two pictures gives what two runs give, else 1.
+    A graph that takes such pictures already stays as it is. The trial takes some 0.1 s: keep the result.
 
     Args:
         model: the ONNX file.
@@ -75,20 +75,11 @@ def _parse(model: bytes) -> ModelProto:
     return proto
 
 
-def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """All nodes, those of nested graphs too."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
-
-
 def _clean(proto: ModelProto) -> bool:
     """Remove weights from the inputs, and weights that nothing uses. Returns whether anything changed."""
     graph = proto.graph
     weights = {weight.name for weight in graph.initializer}
-    used = {name for node in _nodes(graph) for name in node.input} | {output.name for output in graph.output}
+    used = {name for node in nodes(graph) for name in node.input} | {output.name for output in graph.output}
     inputs = [value for value in graph.input if value.name not in weights]
     kept = [weight for weight in graph.initializer if weight.name in used]
     if len(inputs) == len(graph.input) and len(kept) == len(graph.initializer):
@@ -116,18 +107,18 @@ def _feed_pictures(graph: GraphProto, spec: InputSpec, card: str) -> None:
     if _scaled(spec) and not np.issubdtype(kind, np.floating):
         raise CardError(f"{card}: the graph takes integers: mean 0 and std 1 only", field="input.mean")
 
-    here, nodes = spec.name, []
+    here, steps = spec.name, []
     for number, (operator, constant, attributes) in enumerate(_steps(spec, kind)):
         there = f"{INSIDE}{number}-{operator.lower()}"
         inputs = [here]
         if constant is not None:
             inputs.append(f"{there}-by")
             graph.initializer.append(numpy_helper.from_array(constant, inputs[1]))
-        nodes.append(helper.make_node(operator, inputs, [there], name=there, **attributes))
+        steps.append(helper.make_node(operator, inputs, [there], name=there, **attributes))
         here = there
-    if nodes:
+    if steps:
         _rename_uses(graph, spec.name, here)
-        _replace(graph.node, [*nodes, *graph.node])
+        _replace(graph.node, [*steps, *graph.node])
     public.CopyFrom(helper.make_tensor_value_info(spec.name, onnx.TensorProto.UINT8, [1, *spec.size, 3]))
 
 
@@ -165,7 +156,7 @@ def _check_shape(shape: list[int], spec: InputSpec, card: str) -> None:
 
 
 def _rename_uses(graph: GraphProto, old: str, new: str) -> None:
-    for node in _nodes(graph):
+    for node in nodes(graph):
         for index, name in enumerate(node.input):
             if name == old:
                 node.input[index] = new
@@ -190,14 +181,11 @@ def _with_free_batch(proto: ModelProto, spec: InputSpec) -> ModelProto | None:
 
 def _free_reshapes(graph: GraphProto) -> None:
     """Exporters write the batch of 1 into the shapes of Reshape: let the first side follow the data instead."""
-    constants = {weight.name: weight for weight in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = node.attribute[0].t
-    for node in _nodes(graph):
-        if node.op_type != "Reshape" or node.input[1] not in constants or node.input[0] in constants:
+    known = constants(graph)
+    for node in nodes(graph):
+        if node.op_type != "Reshape" or node.input[1] not in known or node.input[0] in known:
             continue
-        shape = numpy_helper.to_array(constants[node.input[1]]).copy()
+        shape = numpy_helper.to_array(known[node.input[1]]).copy()
         if shape.size and shape[0] == 1:
             shape[0] = 0  # copy the side of the data
         elif shape.size and (shape > 0).all():
@@ -205,9 +193,9 @@ def _free_reshapes(graph: GraphProto) -> None:
         else:
             continue
         name = f"{node.input[1]}/{INSIDE}{'x'.join(map(str, shape))}"
-        if name not in constants:
-            constants[name] = numpy_helper.from_array(shape, name)
-            graph.initializer.append(constants[name])
+        if name not in known:
+            known[name] = numpy_helper.from_array(shape, name)
+            graph.initializer.append(known[name])
         node.input[1] = name
 
 

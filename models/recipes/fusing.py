@@ -1,4 +1,4 @@
-"""A graph read from a file computes its activations in two passes over memory; training spends a quarter of its time there."""
+"""A graph read from a file computes its activations in two passes over memory; training spends a third of its time there."""
 
 from __future__ import annotations
 

@@ -101,7 +101,6 @@ def make(data: Path, weights: Path, out: Path, plan: Plan | None = None) -> dict
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     learned, checked = (read_part(data, split) for split in ("train", "val"))
-    torch.manual_seed(plan.seed)
     ears = Ears(*(weights / name for name in DONORS)).eval()
     bank, checks = mixed(ears, Mixer(learned, plan.seed), plan.windows), heard(ears, *_checked(checked))
     heads = []

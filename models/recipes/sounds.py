@@ -233,8 +233,7 @@ class Mixer:
                     int(len(other) * random.uniform(0.4, 0.7)),
                 )
                 return self._in_company(joined(word[:first], other[second:]), random)
-            return self._shreds(random)
-        if kind < 0.75:
+        elif kind < 0.75:
             word = _at_speed(word, random)
             seen = int(len(word) * random.uniform(0.1, 0.4))
             heard = placed(word, seen - len(word) if random.random() < 0.5 else WINDOW - seen)
@@ -341,8 +340,6 @@ def at_other_speed(samples: Samples, speed: float) -> Samples:
     for to in range(TURN, length, TURN):
         wanted = source[at + TURN : at + TURN + frame]  # what would come next if nothing moved
         around = source[int(to * speed) : int(to * speed) + frame + 2 * REACH]
-        if len(around) < frame + 2 * REACH or len(wanted) < frame:
-            break
         at = int(to * speed) + int(np.correlate(around, wanted, "valid").argmax())
         made[to : to + frame] += source[at : at + frame] * shape
     return made[:length]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from aihub.engine.focus import fold_focus
 from aihub.engine.graph import prepare_graph
 from aihub.engine.store import ModelStore
 from aihub.plugins import data_folder
+from tests.engine.bare import session
 
 VIEWS = ((0, 0), (1, 0), (0, 1), (1, 1))
 """First row and column, in YOLOX's order."""
@@ -110,12 +110,7 @@ def made(
 
 
 def computed(model: ModelProto, picture: np.ndarray) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return np.asarray(session.run(["y"], {"x": picture})[0])
+    return np.asarray(session(model.SerializeToString()).run(["y"], {"x": picture})[0])
 
 
 def operators(model: ModelProto) -> list[str]:
@@ -210,13 +205,10 @@ def same_outputs(store: ModelStore, name: str) -> None:
     kinds = operators(onnx.load_model_from_string(prepared))
     assert "Slice" not in kinds[: kinds.index("Conv")]
     picture = np.random.default_rng(0).integers(0, 256, (1, *card.input.size, 3), np.uint8)
-    sessions = [
-        onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]) for one in (given, prepared)
-    ]
     theirs = picture if card.input.layout == "nhwc" else picture.transpose(0, 3, 1, 2).astype(np.float32)
     (before,), (after,) = (
-        session.run(None, {card.input.name: fed})
-        for session, fed in zip(sessions, (theirs, picture), strict=True)
+        session(model).run(None, {card.input.name: fed})
+        for model, fed in ((given, theirs), (prepared, picture))
     )
     np.testing.assert_allclose(after, before, atol=2e-3, rtol=1e-4)
 
