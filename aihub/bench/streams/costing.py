@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +22,12 @@ from aihub.bench.machine import gpus
 from aihub.bench.stand import NotHereError, Stand
 from aihub.bench.streams.cameras_apart import cameras_apart, source_of
 from aihub.bench.streams.clips import footage_of
+from aihub.bench.streams.empty_host import process_mb
 from aihub.bench.streams.hosting import Taken, Watched, hosted
 from aihub.bench.turns import cpu
 from aihub.capacity.costs import AlgorithmWork, Costs, DecodeCost, Linear, Memory, Piece
 from aihub.engine.machine import cores, fingerprint, processor, resident_bytes
 from aihub.engine.preprocess import prepare
-from aihub.errors import ConfigError
 from aihub.events.evidence import QUALITY
 from aihub.types import Frame, Image, InputSpec
 
@@ -39,6 +37,10 @@ SLOW_FPS = 5.0
 """Rate at which a camera plays, to tell what a stream costs beside its pictures."""
 HELD = 0.5
 """Less of the frames analysed than this, and what is left is no fair sample of what they cost."""
+TURNS = 3
+"""Of the runs without algorithms, each twice as long as the one before, until they tell what decoding costs."""
+FREE_MS = 1e-3
+"""No decoder does a picture in less; what seems to take that was not seen."""
 _KINDS = {"H264": "h264", "H265": "h265"}
 
 Points = list[tuple[float, float]]
@@ -112,19 +114,32 @@ class Costing:
     def baseline(self) -> Baseline:
         """Run streams that nothing looks at: decoding, taking out, and the rest, told apart by their rates.
 
+        No picture is decoded for nothing: runs that say so were drowned by what else this process did; longer ones
+        replace them, here and in all that follows.
+
         Raises:
-            NotHereError: a clip cannot be played here.
+            NotHereError: a clip cannot be played here, or decoding cannot be told from the rest.
         """
-        for clip in self.clips:
-            self._stand.say(f"decode {clip}")
-            with cameras_apart([clip], self._streams) as apart:
-                self._without(apart.urls, SELDOM_FPS, remember_memory=True)
-                self._without(apart.urls, 60.0)
-                self._key_frames(clip, apart.urls)
-            self._look(clip)
-        with cameras_apart([self.clips[-1]], self._streams, fps=SLOW_FPS) as apart:
-            self._without(apart.urls, SELDOM_FPS)
-        return _solve(self.found)
+        for turn in range(TURNS):
+            for clip in self.clips:
+                self._stand.say(f"decode {clip}")
+                with cameras_apart([clip], self._streams) as apart:
+                    self._without(apart.urls, SELDOM_FPS, remember_memory=turn == 0)
+                    self._without(apart.urls, 60.0)
+                    if turn == 0:
+                        self._key_frames(clip, apart.urls)
+                        self._look(clip)
+            with cameras_apart([self.clips[-1]], self._streams, fps=SLOW_FPS) as apart:
+                self._without(apart.urls, SELDOM_FPS)
+            base = _solve(self.found)
+            if not (free := _decoded_for_nothing(self.found, base)):
+                return base
+            self.found.rows.clear()
+            self._seconds *= 2
+        raise NotHereError(
+            f"decoding {free} cannot be told from what else this process does: "
+            "measure on a quieter machine, with more `streams` or `seconds`"
+        )
 
     def _without(self, urls: Sequence[str], fps: float, *, remember_memory: bool = False) -> None:
         before = resident_bytes()
@@ -249,6 +264,12 @@ def _solve(found: Gathered) -> Baseline:
     return Baseline(float(solved[0]), decode_of, Linear(fixed=solved[-2], per_mpixel=solved[-1]))
 
 
+def _decoded_for_nothing(found: Gathered, base: Baseline) -> str:
+    """The codecs that seem to cost nothing at a size that was measured."""
+    free = {codec for mpixel, codec in found.codecs.items() if base.decode[codec].at(mpixel) < FREE_MS}
+    return ", ".join(sorted(free))
+
+
 def letterboxes(stand: Stand, algorithm: Algorithm) -> dict[str, InputSpec]:
     """The inputs that an algorithm has made from the whole picture, by the stage that has them made."""
     stages = algorithm.resolve({}).stages
@@ -365,26 +386,3 @@ def frames_of(clip: str, count: int) -> list[Image]:
     source = source_of(clip)
     pictures = footage_of(source, count) if isinstance(source, Path) else source.frames()
     return list(islice(pictures, count))
-
-
-_EMPTY_HOST = """
-import psutil
-from aihub.bench.streams.hosting import Hosted
-from aihub.engine.engine import Engine
-print(psutil.Process().memory_info().rss)
-"""
-
-
-def process_mb() -> float:
-    """Resident memory of a fresh process that has imported what a stream host runs, megabytes.
-
-    Raises:
-        ConfigError: it does not start.
-    """
-    try:
-        said = subprocess.run(
-            [sys.executable, "-c", _EMPTY_HOST], capture_output=True, text=True, timeout=120, check=True
-        )
-    except subprocess.SubprocessError as error:
-        raise ConfigError(f"a process that only imports the hub does not start: {error}") from None
-    return int(said.stdout.split()[-1]) / 1e6
