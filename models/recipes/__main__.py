@@ -74,13 +74,9 @@ def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Pa
         learned, checked = recipe.learned_from(data, teacher, also), recipe.checked_on(data, teacher)
     pictures = learned.pictures(recipe.fresh)
     torch.manual_seed(recipe.plan.seed)  # fresh heads are drawn at random
-    net: Detector | Branched
-    if recipe.beside:
-        net = beside_donor(donor, recipe.inherited, len(recipe.fresh))
-    else:
-        begin = sharpened_donor if recipe.sharp else from_donor
-        net = begin(donor, len(recipe.labels), recipe.inherited)
-    net = train(net, pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl")
+    net = train(
+        begun_as(recipe, donor), pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl"
+    )
     export(net, out / f"{recipe.name}.onnx", {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
     facts = {
         "pictures": {"train": len(pictures), "val": sum(len(truth.pictures) for truth in checked.truths)},
@@ -90,6 +86,14 @@ def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Pa
         "threads": torch.get_num_threads(),
     }
     return record(out, recipe.name, recipe.labels, recipe.plan, begun, USED, facts)
+
+
+def begun_as(recipe: Recipe, donor: Path) -> Detector | Branched:
+    """The detector before it has learned anything: the donor's weights, and fresh ones."""
+    if recipe.beside:
+        return beside_donor(donor, recipe.inherited, len(recipe.fresh))
+    begin = sharpened_donor if recipe.sharp else from_donor
+    return begin(donor, len(recipe.labels), recipe.inherited)
 
 
 @contextlib.contextmanager

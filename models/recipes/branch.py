@@ -89,10 +89,10 @@ class Branched(nn.Module):
         """See `Detector.corners`."""
         return self.new.corners(raw)
 
-    def both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """What each of the two finds."""
+    def both(self, pictures: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """What each of the two finds; see `Detector.columns`."""
         seen = self.trunk(pictures)
-        return self.old(*seen[len(TEXTURES) :]), self.new(*seen)
+        return self.old.columns(*seen[len(TEXTURES) :]), self.new.columns(*seen)
 
 
 class Sharpened(nn.Module):

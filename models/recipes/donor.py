@@ -64,13 +64,21 @@ class Detector(nn.Module):
 
         x, y, log w, log h in strides from the cell; log-odds of object and classes.
         """
+        return torch.cat(self.columns(*seen), 1).transpose(1, 2)
+
+    def columns(self, *seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same as convolutions leave it: (n, 4, 3549), (n, 1, 3549) and (n, classes, 3549)."""
         features = self.body(*seen)
-        levels = []
-        for at in range(len(STRIDES)):
-            of_kinds, of_boxes = features[2 * at], features[2 * at + 1]
-            parts = (self.boxes[at](of_boxes), self.objects[at](of_boxes), self.kinds[at](of_kinds))
-            levels.append(torch.cat(parts, 1).flatten(2))
-        return torch.cat(levels, 2).transpose(1, 2)
+        levels = [
+            (boxes(features[2 * at + 1]), objects(features[2 * at + 1]), kinds(features[2 * at]))
+            for at, (boxes, objects, kinds) in enumerate(
+                zip(self.boxes, self.objects, self.kinds, strict=True)
+            )
+        ]
+        boxes, objects, kinds = (
+            torch.cat([one.flatten(2) for one in part], 2) for part in zip(*levels, strict=True)
+        )
+        return boxes, objects, kinds
 
     def corners(self, raw: Tensor) -> Tensor:
         """(..., 3549, 5 + classes) -> (..., 3549, 4): x1, y1, x2, y2 in pixels of the 416 px picture."""

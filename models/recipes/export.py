@@ -29,18 +29,19 @@ class Served(nn.Module):
         There are 3549 columns, and of two detectors twice as many: each knows the classes of its own only.
         """
         pictures = images.permute(0, 3, 1, 2).float()
+        # Turned round nowhere: what convolutions leave lies as it is served, and a copy of it costs as much as one of them.
         if isinstance(self.net, Detector):
-            return torch.cat(self._told(self.net(pictures)), -1).transpose(1, 2)
-        (old, known), (new, learned) = (self._told(raw) for raw in self.net.both(pictures))
-        known = functional.pad(known, (0, learned.shape[-1]))
-        learned = functional.pad(learned, (known.shape[-1] - learned.shape[-1], 0))
-        rows = torch.cat((torch.cat((old, known), -1), torch.cat((new, learned), -1)), 1)
-        return rows.transpose(1, 2)
+            return torch.cat(self._told(*self.net.columns(pictures)), 1)
+        (old, known), (new, learned) = (self._told(*parts) for parts in self.net.both(pictures))
+        fewer, more = old.shape[-1], new.shape[-1]
+        rows = torch.cat((old, new), 2), functional.pad(known, (0, more)), functional.pad(learned, (fewer, 0))
+        return torch.cat(rows, 1)
 
-    def _told(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        middle = (raw[..., :2] + self.net.cells) * self.net.strides
-        size = torch.exp(raw[..., 2:4]) * self.net.strides
-        return torch.cat((middle, size), -1), raw[..., 5:].sigmoid() * raw[..., 4:5].sigmoid()
+    def _told(self, boxes: Tensor, objects: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor]:
+        cells, strides = self.net.cells.T, self.net.strides.T
+        middle = (boxes[:, :2] + cells) * strides
+        size = torch.exp(boxes[:, 2:]) * strides
+        return torch.cat((middle, size), 1), kinds.sigmoid() * objects.sigmoid()
 
 
 def export(net: Detector | Branched, path: Path, notes: dict[str, str]) -> None:
