@@ -77,7 +77,73 @@ def stage(*, smoke: bool = True) -> FireWitnesses:
     return FireWitnesses(FireFlickerParams(smoke=smoke), None)  # type: ignore[arg-type]
 
 
-FRAME = Frame(np.zeros((240, 320, 3), np.uint8))
+BLANK = np.zeros((240, 320, 3), np.uint8)
+FRAME = Frame(BLANK)
+AHEAD = (180, 100, 280, 200)
+"""Overlaps `HERE` by a fifth: someone has walked on."""
+Look = tuple[float, tuple[float, float, float, float] | None, bool]
+"""Second, where it flickers, whether the network sees fire there."""
+
+
+class Flickers:
+    """A flicker stage that sees what it is told to."""
+
+    def __init__(self, label: str = "fire") -> None:
+        self.label, self.box = label, HERE
+
+    def process(self, _: Frame, __: None) -> Detections:
+        return things((self.label, self.box, 0.8)) if self.box else things()
+
+
+def looks(*rows: Look, label: str = "fire") -> list[float]:
+    """How much the surest is believed at each look; 0 for none."""
+    tried, flicker = stage(), Flickers(label)
+    tried._flicker = flicker  # type: ignore[assignment]
+    believed = []
+    for second, flicker.box, confirmed in rows:  # type: ignore[assignment]
+        seen = things((label, flicker.box, 0.2)) if confirmed and flicker.box else things()
+        found = tried.process(Frame(BLANK, monotonic=100 + second), seen)
+        believed.append(round(float(found.confidence.max(initial=0)), 2))
+    return believed
+
+
+@pytest.mark.parametrize(
+    ("rows", "believed"),
+    [
+        # where the network sees nothing, flicker must last
+        ([(0, HERE, False), (1, HERE, False), (1.9, HERE, False), (2, HERE, False)], [0.4, 0.4, 0.4, 0.8]),
+        # its heart may wander within what flickered first
+        ([(0, HERE, False), (1, INSIDE, False), (2, INSIDE, False)], [0.4, 0.4, 0.8]),
+        # who walks on begins anew
+        ([(0, HERE, False), (1, AHEAD, False), (2, AHEAD, False), (3, AHEAD, False)], [0.4, 0.4, 0.4, 0.8]),
+        # a short pause counts as going on, a longer one does not
+        ([(0, HERE, False), (0.5, None, False), (1, HERE, False), (2, HERE, False)], [0.4, 0, 0.4, 0.8]),
+        ([(0, HERE, False), (0.5, None, False), (1.6, HERE, False), (2.6, HERE, False)], [0.4, 0, 0.4, 0.4]),
+        # what the network sees too is believed at once, and for five seconds after
+        ([(0, HERE, True), (0.5, HERE, False), (1, HERE, True)], [0.84, 0.8, 0.84]),
+        # but not elsewhere
+        ([(0, HERE, True), (0.5, BESIDE, False)], [0.84, 0.4]),
+        # a clock that goes back knows nothing of before
+        ([(0, HERE, False), (1, HERE, False), (2, HERE, False), (1, HERE, False)], [0.4, 0.4, 0.8, 0.4]),
+    ],
+)
+def test_flicker_that_the_network_does_not_see_must_last(rows: list[Look], believed: list[float]) -> None:
+    assert looks(*rows) == believed
+
+
+def test_a_veil_of_smoke_has_taken_its_time_already() -> None:
+    assert looks((0, HERE, False), label="smoke") == [0.8]
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from([HERE, AHEAD, BESIDE, INSIDE, None]), st.booleans()), max_size=20))  # fmt: skip
+def test_patience_takes_nothing_from_what_both_see_and_gives_nothing(steps: list[Look]) -> None:
+    second, rows = 0.0, []
+    for passed, box, confirmed in steps:
+        second += passed
+        rows.append((second, box, confirmed))
+    for (_, box, confirmed), believed in zip(rows, looks(*rows), strict=True):
+        allowed = (0.0,) if box is None else (0.84,) if confirmed else (0.4, 0.8)
+        assert believed in allowed
 
 
 def test_on_a_single_picture_the_network_speaks_alone() -> None:
