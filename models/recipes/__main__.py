@@ -77,7 +77,7 @@ def make(recipe: Recipe, data: Path, weights: Path, out: Path, also: Sequence[Pa
     net = train(
         begun_as(recipe, donor), pictures, checked.truths, recipe.fresh, recipe.plan, out / "curve.jsonl"
     )
-    export(net, out / f"{recipe.name}.onnx", {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
+    export(net, out / f"{recipe.name}.onnx", recipe.notes)
     facts = {
         "pictures": {"train": len(pictures), "val": sum(len(truth.pictures) for truth in checked.truths)},
         "data": {**learned.digests, **checked.digests},

@@ -44,6 +44,11 @@ class Recipe:
     plan: Plan = field(default_factory=Plan)
 
     @property
+    def notes(self) -> dict[str, str]:
+        """Free texts that go into the file."""
+        return {"license": "Apache-2.0", "labels": ",".join(self.labels)}
+
+    @property
     def inherited(self) -> dict[int, int]:
         """`inherits` by index: ours -> the donor's."""
         theirs = donor_labels() if self.inherits else []

@@ -48,7 +48,6 @@ def record(
         used: packages whose versions count.
         facts: what else there is to say, such as digests of the data.
     """
-    path = out / f"{name}.onnx"
     made = {
         "recipe": name,
         "labels": list(labels),
@@ -56,8 +55,13 @@ def record(
         **facts,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in used},
         "seconds": round(time.monotonic() - begun),
-        "bytes": path.stat().st_size,
-        "sha256": digest(path),
     }
+    return written(out, name, made)
+
+
+def written(out: Path, name: str, made: dict[str, Any]) -> dict[str, Any]:
+    """Write `made.json` with the size and digest that `NAME.onnx` has now; what it says."""
+    path = out / f"{name}.onnx"
+    made = made | {"bytes": path.stat().st_size, "sha256": digest(path)}
     (out / "made.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return made

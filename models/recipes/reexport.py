@@ -24,7 +24,7 @@ from models.recipes.branch import Branched
 from models.recipes.donor import Detector
 from models.recipes.export import export
 from models.recipes.recipe import Recipe
-from models.recipes.record import digest
+from models.recipes.record import written
 
 PREFIX = "net."
 """Of a detector's weights in its file; see `export.Served`."""
@@ -77,11 +77,9 @@ def main() -> None:
     net = read_back(recipe, asked.weights / DONOR, shipped / f"{asked.name}.onnx")
     asked.out.mkdir(parents=True, exist_ok=True)
     path = asked.out / f"{asked.name}.onnx"
-    export(net, path, {"license": "Apache-2.0", "labels": ",".join(recipe.labels)})
-    made = json.loads((shipped / f"{asked.name}.made.json").read_text(encoding="utf-8"))
-    made |= {"bytes": path.stat().st_size, "sha256": digest(path)}
-    (asked.out / "made.json").write_text(
-        json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    export(net, path, recipe.notes)
+    written(
+        asked.out, asked.name, json.loads((shipped / f"{asked.name}.made.json").read_text(encoding="utf-8"))
     )
     sys.stdout.write(f"{path}\n")
 

@@ -109,18 +109,8 @@ def test_a_mix_of_what_could_not_be_measured_is_skipped_with_its_reason(tmp_path
 def test_a_small_measurement_can_be_planned_with(tmp_path: Path) -> None:
     """An algorithm without a model, on one small clip, in a process of its own as people run it: CPU is counted by process."""
     home = tmp_path / "home"
-    command = [
-        sys.executable,
-        "-m",
-        "aihub",
-        "bench",
-        "run",
-        "costs",
-        "--quick",
-        "--json",
-        "--out",
-        str(tmp_path / "bench"),
-    ]
+    command = [sys.executable, "-m", "aihub", "bench", "run", "costs", "--quick", "--json"]
+    command += ["--out", str(tmp_path / "bench")]
     chosen = {"clips": [TINY], "algorithms": ["motion-detection"], "seconds": 2, "streams": 1, "fps": 4}
     command += [word for name, value in chosen.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     ran = subprocess.run(

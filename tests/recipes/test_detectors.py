@@ -148,10 +148,8 @@ def test_a_shipped_file_written_anew_finds_the_same(name: str, donor: Path, tmp_
 
 def test_a_file_that_lacks_weights_is_not_written_anew(donor: Path, tmp_path: Path) -> None:
     path, net = tmp_path / "net.onnx", from_donor(donor, 2)
-    for fresh in (
-        *net.objects,
-        *net.kinds,
-    ):  # the exporter writes equal weights once, and untrained ones are equal
+    # The exporter writes equal weights once, and untrained ones are equal.
+    for fresh in (*net.objects, *net.kinds):
         torch.nn.init.normal_(fresh.bias)
     export(net, path, {})
     made = onnx.load(path)

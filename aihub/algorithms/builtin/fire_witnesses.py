@@ -63,6 +63,8 @@ class FireWitnesses(Stage[FireFlickerParams]):
         moving = self._flicker.process(frame, None)
         # Colour alone adds nothing to a network that sees colours.
         moving = moving[moving.confidence > STILL_MOST]
+        if not len(moving):
+            return heard_together(seen, moving)
         proven = np.ones(len(moving), np.bool_)
         flames = moving.class_id == FIRE
         confirmed = np.logical_or.reduce(same_place(seen, moving)[:, flames])
